@@ -63,12 +63,7 @@ def add_address_options(parser: Parser) -> None:
     )
     parser.add_argument("--address", metavar="HOST", help=f"host of the engine (default: {DEFAULT_HOST})")
     parser.add_argument("--port", type=_port, metavar="N", help=f"port of the engine (default: {DEFAULT_PORT})")
-    parser.add_argument("--context", metavar="NAME", help="engine of that name, see 'iii context'")
-    parser.add_argument("--ca-file", metavar="FILE", help="authorities that may have signed the engine's certificate")
-    parser.add_argument("--client-cert", metavar="FILE", help="own certificate, for engines that ask for one")
-    parser.add_argument("--client-key", metavar="FILE", help="key of --client-cert")
-    parser.add_argument("--server-name", metavar="NAME", help="name in the engine's certificate, if not the host")
-    parser.add_argument("--insecure", action="store_true", help="do not verify the engine's certificate; warns")
+    add_secured_options(parser)
     parser.add_argument(
         "--timeout-ms",
         "--timeout",
@@ -77,6 +72,23 @@ def add_address_options(parser: Parser) -> None:
         metavar="N",
         help=f"longest wait for the answer, in milliseconds (default: {INVOCATION_TIMEOUT_MS})",
     )
+
+
+def add_watch_option(parser: Parser) -> None:
+    """The option of commands that print a table."""
+    parser.add_argument(
+        "--watch", action="store_true", help="show it again every 2 s, until Ctrl-C; a file or a pipe gets it once"
+    )
+
+
+def add_secured_options(parser: Parser) -> None:
+    """Those about contexts and certificates."""
+    parser.add_argument("--context", metavar="NAME", help="engine of that name, see 'iii context'")
+    parser.add_argument("--ca-file", metavar="FILE", help="authorities that may have signed the engine's certificate")
+    parser.add_argument("--client-cert", metavar="FILE", help="own certificate, for engines that ask for one")
+    parser.add_argument("--client-key", metavar="FILE", help="key of --client-cert")
+    parser.add_argument("--server-name", metavar="NAME", help="name in the engine's certificate, if not the host")
+    parser.add_argument("--insecure", action="store_true", help="do not verify the engine's certificate; warns")
 
 
 def address_of(options: argparse.Namespace, parser: Parser) -> Address:

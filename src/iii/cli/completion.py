@@ -15,7 +15,8 @@ Prints a script that teaches a shell to complete the commands of iii, their subc
   fish    iii completion fish > ~/.config/fish/completions/iii.fish"""
 _SHELLS = ("bash", "zsh", "fish")
 _SUBCOMMANDS: Mapping[str, tuple[str, ...]] = {
-    "worker": ("list", "drain"), "function": ("list",), "codegen": ("python", "typescript"), "completion": _SHELLS,
+    "worker": ("list", "info", "drain", "disconnect"), "function": ("list", "info", "call"), "trigger": ("list", "fire"),
+    "t": ("list", "fire"), "token": ("create", "hash"), "codegen": ("python", "typescript"), "completion": _SHELLS,
 }  # fmt: skip
 
 _BASH = """\

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from iii.cli.address import add_secured_options, address_of
 from iii.cli.parser import CommandFailed, Parser
+from iii.protocol.limits import INVOCATION_TIMEOUT_MS
 
 if TYPE_CHECKING:
     from iii.console.remote import RemoteConsole
@@ -26,7 +28,8 @@ examples:
   {PROGRAM} --host 0.0.0.0 --login-token-file console.token
 
 environment:
-  III_URL              URL of the engine, if neither --url, --engine-host nor --bridge-port is given
+  III_URL              URL of the engine, if neither --url, --engine-host, --bridge-port nor --context is given
+  III_CONTEXT          context, if nothing above names an engine; else the one that 'iii context use' chose
   III_TOKEN            sent to the engine; all visitors have the rights of this token: one of an observer makes a console that
                        changes nothing
   III_TOKEN_FILE       file with that token, if III_TOKEN is not set
@@ -54,6 +57,7 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--ws-port", type=_port, default=3112, metavar="N", help="stream port of the engine (default: 3112)"
     )
+    add_secured_options(parser)
     parser.add_argument("--bridge-port", type=_port, metavar="N", help="worker port of the engine (default: 49134)")
     parser.add_argument(
         "--login-token-file", metavar="FILE", help=f"file with the token with which visitors log in; instead of {TOKEN}"
@@ -99,17 +103,10 @@ def run(arguments: list[str]) -> int:
 def _told(options: argparse.Namespace, parser: Parser) -> RemoteConsole:
     from iii.console.remote import RemoteConsole, config_of
     from iii.net.listening import is_loopback
-    from iii.protocol.address import fault_of, masked
 
-    named = options.engine_host is not None or options.bridge_port is not None
-    if options.url is not None and named:
-        parser.error("--url and --engine-host or --bridge-port are given; keep one")
-    url = options.url or ("" if named else os.environ.get("III_URL", "").strip())
-    host = options.engine_host or "127.0.0.1"
-    if not url:
-        url = f"ws://{f'[{host}]' if ':' in host else host}:{options.bridge_port or 49134}"
-    if (fault := fault_of(url)) is not None:
-        parser.error(f"--url: expected ws://HOST:PORT or wss://HOST, got '{masked(url)}'{fault}")
+    named = argparse.Namespace(**vars(options), address=options.engine_host, timeout_ms=INVOCATION_TIMEOUT_MS)
+    named.port = options.bridge_port
+    address = address_of(named, parser)
     token = _login_token(options.login_token_file)
     if token is None and not is_loopback(options.host):
         parser.error(
@@ -118,8 +115,11 @@ def _told(options: argparse.Namespace, parser: Parser) -> RemoteConsole:
         )
     flow = options.enable_flow or os.environ.get("III_ENABLE_FLOW", "").strip().lower() in ("1", "true")
     config = config_of(options.host, options.port, enable_flow=flow, allowed_hosts=tuple(options.allowed_host))
-    engine_host = options.engine_host or urlsplit(url).hostname or "127.0.0.1"
-    return RemoteConsole(url, engine_host, options.engine_port, options.ws_port, config, token, options.engine_routes)
+    engine_host = options.engine_host or urlsplit(address.url).hostname or "127.0.0.1"
+    return RemoteConsole(
+        address.url, engine_host, options.engine_port, options.ws_port, config, token, options.engine_routes,
+        address.headers, address.tls,
+    )  # fmt: skip
 
 
 def _login_token(file: str | None) -> str | None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
+from iii.cli.address import ENVIRONMENT, Address, add_address_options, add_watch_option, address_of
 from iii.cli.parser import USAGE_ERROR, Parser, fail
 from iii.protocol.names import LIST_TRIGGERS
+
+if TYPE_CHECKING:
+    from iii.cli.asking import Asking
 
 PROGRAM = "iii cron"
 _DESCRIPTION = """\
@@ -47,6 +51,7 @@ def build_parser() -> Parser:
         "--quartz", action="store_true", help="count days of the week from 1 (Sunday), as `day_of_week: quartz`"
     )
     parser.add_argument("--json", action="store_true", help="print the schedules as a JSON list")
+    add_watch_option(parser)
     add_address_options(parser)
     return parser
 
@@ -60,14 +65,16 @@ def run(arguments: list[str]) -> int:
             parser.print_help()
             return USAGE_ERROR
         case ["list"]:
-            _list(address_of(options, parser), as_json=options.json, quartz=options.quartz)
+            from iii.cli.watched import shown
+
+            lines = partial(_lines, as_json=options.json, quartz=options.quartz)
+            return shown(address_of(options, parser), "cron", lines, watch=options.watch)
         case ["next", expression]:
             return _print_next(expression, options)
         case ["fire", function_id]:
             return _fire(address_of(options, parser), function_id)
         case words:
             parser.refuse_words(words, _USAGE)
-    return 0
 
 
 def _count(text: str) -> int:
@@ -119,25 +126,18 @@ def _fire(address: Address, function_id: str) -> int:
     return 0
 
 
-def _list(address: Address, *, as_json: bool, quartz: bool) -> None:
-    from iii.cli.engine_call import asked
-    from iii.cli.output import json_text, print_table
+async def _lines(ask: Asking, *, as_json: bool, quartz: bool) -> list[str]:
+    from iii.cli.output import json_text, table_lines
 
-    request = {"dialect": "legacy", "include_internal": True}
-    triggers = asked(address, "cron", LIST_TRIGGERS, request).result["triggers"]
+    triggers = (await ask(LIST_TRIGGERS, {"dialect": "legacy", "include_internal": True}))["triggers"]
     schedules = _schedules(triggers, datetime.now(UTC), quartz=quartz)
     if as_json:
-        print(json_text(schedules))
-    elif schedules:
-        print_table(
-            ["NEXT (UTC)", "EXPRESSION", "TIMEZONE", "FUNCTION"],
-            [
-                [", ".join(map(_shown, each["next"])) or "-", each["expression"], each["timezone"], each["function"]]
-                for each in schedules
-            ],
-        )
-    else:
-        print("No schedules.")
+        return [json_text(schedules)]
+    cells = [
+        [", ".join(map(_shown, each["next"])) or "-", each["expression"], each["timezone"], each["function"]]
+        for each in schedules
+    ]
+    return table_lines(["NEXT (UTC)", "EXPRESSION", "TIMEZONE", "FUNCTION"], cells) if cells else ["No schedules."]
 
 
 def _schedules(triggers: list[dict[str, Any]], now: datetime, *, quartz: bool) -> list[dict[str, Any]]:

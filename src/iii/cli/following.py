@@ -39,7 +39,8 @@ def follow(address: Address, followed: Followed) -> None:
 
 async def _follow(address: Address, followed: Followed) -> None:
     from iii import InvocationError, RegistrationRejected, connect_worker
-    from iii.cli.engine_call import WHERE, worker_options
+    from iii.cli.asking import WHERE
+    from iii.cli.command_worker import worker_options
     from iii.protocol.address import masked
 
     options = worker_options(address, followed.command)

@@ -11,6 +11,14 @@ _COLUMNS = """\
 
 def run(arguments: list[str]) -> int:
     """`iii function …`"""
+    if arguments[:1] == ["call"]:
+        from iii.cli import trigger
+
+        return trigger.run(arguments[1:])
+    if arguments[:1] == ["info"]:
+        from iii.cli import function_info
+
+        return function_info.run(arguments[1:])
     listing = Listing(
         noun="function",
         description="Lists the functions of the connected workers.",
@@ -22,6 +30,10 @@ def run(arguments: list[str]) -> int:
         empty="No functions of workers; --all adds the engine's own.",
         without_all={"of_workers": True},
         request={"include_replicas": True},
+        others={
+            "info": ("info ID [options]", "Shows one function: its worker, parameters and triggers."),
+            "call": ("call ID [KEY=VALUE …] [options]", "Calls a function: another name of 'iii trigger'."),
+        },
     )
     return run_listing(listing, arguments)
 

@@ -15,7 +15,8 @@ _REFERENCE = "#/$defs/"
 
 def print_function_help(address: Address, function_id: str, namespace: str | None, parser: Parser) -> int:
     """Ask the engine and print; without an engine, a warning and the help of the command."""
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.cli.asking import EngineSilent, EngineUnreachable
+    from iii.cli.engine_call import ask
     from iii.cli.known import functions_like, meant
     from iii.protocol.errors import InvocationError
 

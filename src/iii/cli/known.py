@@ -33,7 +33,8 @@ def functions_like(wrong: str) -> KnownNames:
 
 def known(address: Address, command: str, names: KnownNames) -> set[str]:
     """All of them; none if the engine does not tell: what was asked before has an answer already."""
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.cli.asking import EngineSilent, EngineUnreachable
+    from iii.cli.engine_call import ask
     from iii.protocol.errors import InvocationError
 
     try:

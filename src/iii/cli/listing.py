@@ -1,13 +1,18 @@
 """What `iii worker list` and `iii function list` have in common: ask, then a table or JSON."""
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from iii.cli.address import ENVIRONMENT, add_address_options, address_of
-from iii.cli.output import json_text, print_table
+from iii.cli.address import ENVIRONMENT, add_address_options, add_watch_option, address_of
+from iii.cli.output import json_text, table_lines
 from iii.cli.parser import Parser, suggestion, usage_error
+
+if TYPE_CHECKING:
+    from iii.cli.asking import Asking
 
 Row = dict[str, Any]
 
@@ -78,6 +83,7 @@ def build_parser(listing: Listing, program: str) -> Parser:
     parser.add_argument("--all", action="store_true", help=listing.all_help)
     parser.add_argument("--search", metavar="TEXT", help="only rows whose name, id or description contains TEXT")
     parser.add_argument("--json", action="store_true", help="print all rows with all fields as a JSON list")
+    add_watch_option(parser)
     add_address_options(parser)
     return parser
 
@@ -85,21 +91,21 @@ def build_parser(listing: Listing, program: str) -> Parser:
 def _list(listing: Listing, options: argparse.Namespace, parser: Parser) -> int:
     address = address_of(options, parser)
 
-    from iii.cli.engine_call import asked
+    from iii.cli.watched import shown
 
     request = {"include_internal": options.all, "dialect": "legacy", **listing.request}
     request |= {} if options.all else listing.without_all
-    answer = asked(address, listing.noun, listing.function_id, request)
-    rows = [row for row in answer.result[listing.member] if row.get("id") != answer.worker_id]
-    if options.search:
-        rows = [row for row in rows if _contains(row, options.search.lower())]
-    if options.json:
-        print(json_text(rows))
-    elif rows:
-        print_table(*listing.table(rows, answer.result.get("timestamp", 0)))
-    else:
-        print(listing.empty)
-    return 0
+
+    async def lines(ask: Asking) -> list[str]:
+        answer = await ask(listing.function_id, request)
+        rows = [row for row in answer[listing.member] if row.get("id") != ask.worker_id]
+        if options.search:
+            rows = [row for row in rows if _contains(row, options.search.lower())]
+        if options.json:
+            return [json_text(rows)]
+        return table_lines(*listing.table(rows, answer.get("timestamp", 0))) if rows else [listing.empty]
+
+    return shown(address, listing.noun, lines, watch=options.watch)
 
 
 def _contains(row: Row, text: str) -> bool:

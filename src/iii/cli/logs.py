@@ -14,7 +14,7 @@ from iii.cli.parser import Parser, fail
 from iii.cli.trace_ids import LIST_LOGS, NoSuchTrace, trace_id_of, typed_trace_id, wrong_trace_id
 
 if TYPE_CHECKING:
-    from iii.cli.engine_call import Asking
+    from iii.cli.asking import Asking
 
 PROGRAM = "iii logs"
 _DESCRIPTION = """\
@@ -128,7 +128,7 @@ async def _there(ask: Asking, wanted: dict[str, Any], options: argparse.Namespac
 async def _follow(address: Address, asked: dict[str, Any], cursor: int, as_json: bool) -> int:
     """Each record once, whatever its time says; an engine that is away is waited for."""
     from iii import InvocationError, InvocationTimeout, RegistrationRejected, connect_worker
-    from iii.cli.engine_call import worker_options
+    from iii.cli.command_worker import worker_options
     from iii.protocol.address import masked
 
     options = worker_options(address, "logs")

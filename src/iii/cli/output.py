@@ -1,20 +1,20 @@
 """What commands print: JSON for programs, tables for people; nothing in it can steer a terminal."""
 
 import json
+import os
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from iii.protocol.names import without_control_characters
-
-WIDTH = 10_000  # every line whole, for programs and for `less -S`; a narrow terminal wraps it
 
 _UNESCAPED = re.compile(
     "[\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]"
 )  # hostile ones that JSON leaves as they are
 _NUMBERS = frozenset(
     {
-        "FUNCTIONS", "ACTIVE", "CPU", "MEMORY", "CONNECTED", "CONSUMERS", "JOBS", "RUNNING", "DELAYED", "DEAD", "ATTEMPTS", "ROWS",
+        "FUNCTIONS", "ACTIVE", "CPU", "MEMORY", "CONNECTED", "SILENT", "CONSUMERS", "JOBS", "RUNNING", "DELAYED", "DEAD", "ATTEMPTS", "ROWS",
         "DURATION", "ERRORS", "CALLS/S", "ERRORS/S", "CALLS", "P50", "P95", "P99",
     }
 )  # fmt: skip
@@ -53,16 +53,18 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def table_lines(head: Sequence[str], rows: Sequence[Sequence[str]], *, plain: bool = False) -> list[str]:
     """The same, to be put together with others; `plain` without bold, so that it may be cut."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from rich.cells import cell_len  # the rest of the library takes as long to load as the connection
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in head:
-        table.add_column(name, justify="right" if name in _NUMBERS else "left")
-    for row in rows:
-        table.add_row(*(Text(without_control_characters(cell)) for cell in row))
-    console = Console(width=WIDTH, highlight=False, force_terminal=False if plain else None)
-    with console.capture() as captured:
-        console.print(table)
-    return [line.rstrip() for line in captured.get().splitlines()]
+    cells = [[without_control_characters(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(head, *cells, strict=True)]
+
+    def line(row: Sequence[str]) -> str:
+        padded = []
+        for name, cell, width in zip(head, row, widths, strict=True):
+            blanks = " " * (width - cell_len(cell))
+            padded.append(blanks + cell if name in _NUMBERS else cell + blanks)
+        return "  ".join(padded).rstrip()
+
+    title = line(head)
+    bold = not plain and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return [f"\x1b[1m{title}\x1b[0m" if bold else title, *map(line, cells)]

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
+from iii.cli.address import ENVIRONMENT, Address, add_address_options, add_watch_option, address_of
 from iii.cli.parser import USAGE_ERROR, Parser, fail
+
+if TYPE_CHECKING:
+    from iii.cli.asking import Asking
 
 PROGRAM = "iii queue"
 _DESCRIPTION = """\
@@ -62,6 +66,7 @@ def build_parser() -> Parser:
     parser.add_argument("--offset", type=int, default=0, metavar="N", help="dlq: skip the N newest (default: 0)")
     parser.add_argument("--yes", action="store_true", help="purge: do not ask")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_watch_option(parser)
     add_address_options(parser)
     return parser
 
@@ -80,7 +85,10 @@ def run(arguments: list[str]) -> int:
     try:
         match options.words:
             case ["list"]:
-                return _list(address, options.json)
+                from iii.cli.watched import shown
+
+                lines = partial(_queues, as_json=options.json)
+                return shown(address, "queue", lines, watch=options.watch, module="iii-queue")
             case ["job", job_id]:
                 return _job(address, job_id, options.json)
             case ["stats", name]:
@@ -130,48 +138,28 @@ def _known(address: Address, name: str) -> None:
     raise CommandFailed(f"unknown queue or topic '{name}'{hint}")
 
 
-def _list(address: Address, as_json: bool) -> int:
-    from iii.cli.output import json_text, print_table
+async def _queues(ask: Asking, *, as_json: bool) -> list[str]:
+    from iii.cli.output import json_text, table_lines
 
     rows = [
         {"name": topic["name"], "kind": "queue" if topic["broker_type"] == "function_queue" else "topic",
          "consumers": topic["subscriber_count"]}
-        for topic in _ask(address, "engine::queue::list_topics", {})
+        for topic in await ask("engine::queue::list_topics", {})
     ]  # fmt: skip
-    for name, stats in _stats_of(address, sorted({row["name"] for row in rows})).items():
+    for name in sorted({row["name"] for row in rows}):
+        stats = await ask("engine::queue::topic_stats", {"topic": name})
         for row in rows:
             if row["name"] == name:
                 row.update((number, stats.get(number, 0)) for number in _NUMBERS)
     if as_json:
-        print(json_text(rows, sort_keys=False))
-        return 0
+        return [json_text(rows, sort_keys=False)]
     shown = {"NAME": "name", "KIND": "kind", "CONSUMERS": "consumers", "JOBS": "depth", "RUNNING": "in_flight",
              "DELAYED": "delayed", "DEAD": "dlq_depth"}  # fmt: skip
     table = [[str(row[key]) for key in shown.values()] for row in rows]
     if any(row.get("paused") for row in rows):
-        print_table(
-            [*shown, "PAUSED"],
-            [[*cells, "yes" if row.get("paused") else ""] for cells, row in zip(table, rows, strict=True)],
-        )
-    else:
-        print_table(list(shown), table)
-    return 0
-
-
-def _stats_of(address: Address, names: list[str]) -> dict[str, Any]:
-    """The numbers of each, over one connection."""
-    from iii.cli.engine_call import ask
-
-    found: dict[str, Any] = {}
-    left = list(names)
-
-    def following(stats: Any) -> object | None:
-        found[left.pop(0)] = stats
-        return {"topic": left[0]} if left else None
-
-    if left:
-        ask(address, "queue", "engine::queue::topic_stats", {"topic": left[0]}, following=following)
-    return found
+        marked = [[*cells, "yes" if row.get("paused") else ""] for cells, row in zip(table, rows, strict=True)]
+        return table_lines([*shown, "PAUSED"], marked)
+    return table_lines(list(shown), table)
 
 
 def _stats(address: Address, name: str) -> int:
@@ -302,19 +290,14 @@ def _purge(address: Address, name: str, options: Any, parser: Parser) -> int:
     from iii.cli.output import json_text
 
     if not options.yes:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            parser.error(f"purge removes jobs for good: add --yes to remove those of '{name}'")
+        from iii.cli.question import is_meant, needs_terminal
+
+        needs_terminal(f"purge removes jobs for good: add --yes to remove those of '{name}'", parser)
         stats = _ask(address, "engine::queue::topic_stats", {"topic": name})
         count = max(stats["depth"] - stats["in_flight"], 0)
         if not count:
             _known(address, name)
-        print(
-            f"Remove {count} job{'' if count == 1 else 's'} of '{name}' for good? [y/N] ",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        if not is_meant(f"Remove {count} job{'' if count == 1 else 's'} of '{name}' for good?"):
             print("Nothing removed.", file=sys.stderr)
             return 1
     answer = _ask(address, "engine::queue::purge", {"queue": name})

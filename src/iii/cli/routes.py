@@ -1,11 +1,18 @@
 """`iii routes`: what is bound to HTTP (issue 4; 03 §A3)."""
 
-from typing import Any
+from __future__ import annotations
 
-from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
-from iii.cli.output import json_text, print_table
+import argparse
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from iii.cli.address import ENVIRONMENT, add_address_options, add_watch_option, address_of
+from iii.cli.output import json_text, table_lines
 from iii.cli.parser import Parser
 from iii.protocol.names import LIST_FUNCTIONS, LIST_OBSERVERS, LIST_TRIGGERS, ON_REQUEST
+
+if TYPE_CHECKING:
+    from iii.cli.asking import Asking
 
 PROGRAM = "iii routes"
 _DESCRIPTION = """\
@@ -24,6 +31,7 @@ def build_parser() -> Parser:
     parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} [options]", f"{examples}\n\n{ENVIRONMENT}")
     parser.add_argument("--search", metavar="TEXT", help="only routes whose path or function contains TEXT")
     parser.add_argument("--json", action="store_true", help="print the routes as a JSON list")
+    add_watch_option(parser)
     add_address_options(parser)
     return parser
 
@@ -34,25 +42,25 @@ def run(arguments: list[str]) -> int:
     options = parser.parse(arguments)
     address = address_of(options, parser)
 
-    from iii.cli.engine_call import asked
+    from iii.cli.watched import shown
 
+    return shown(address, "routes", partial(_lines, options=options), watch=options.watch)
+
+
+async def _lines(ask: Asking, options: argparse.Namespace) -> list[str]:
     request = {"dialect": "legacy", "include_internal": True}
-    triggers = asked(address, "routes", LIST_TRIGGERS, request).result["triggers"]
-    functions = asked(address, "routes", LIST_FUNCTIONS, request).result["functions"]
+    triggers = (await ask(LIST_TRIGGERS, request))["triggers"]
+    functions = (await ask(LIST_FUNCTIONS, request))["functions"]
     workers = {row["function_id"]: row.get("worker_name") for row in functions}
-    routes = _routes(triggers, workers) + _observed(address, workers)
+    routes = _routes(triggers, workers) + await _observed(ask, workers)
     routes.sort(key=lambda route: (route["path"], route["method"], route["function"]))
     if options.search:
         text = options.search.lower()
         routes = [route for route in routes if text in route["path"].lower() or text in route["function"].lower()]
     if options.json:
-        print(json_text(routes))
-    elif routes:
-        cells = [[route["method"], route["path"], route["function"], route["worker"] or "-"] for route in routes]
-        print_table(["METHOD", "PATH", "FUNCTION", "WORKER"], cells)
-    else:
-        print("No routes.")
-    return 0
+        return [json_text(routes)]
+    cells = [[route["method"], route["path"], route["function"], route["worker"] or "-"] for route in routes]
+    return table_lines(["METHOD", "PATH", "FUNCTION", "WORKER"], cells) if cells else ["No routes."]
 
 
 def _routes(triggers: list[dict[str, Any]], workers: dict[str, str | None]) -> list[dict[str, Any]]:
@@ -70,13 +78,12 @@ def _routes(triggers: list[dict[str, Any]], workers: dict[str, str | None]) -> l
     return routes
 
 
-def _observed(address: Address, workers: dict[str, str | None]) -> list[dict[str, Any]]:
+async def _observed(ask: Asking, workers: dict[str, str | None]) -> list[dict[str, Any]]:
     """One for each observer of requests: routes of clients that have no triggers."""
-    from iii.cli.engine_call import ask
     from iii.protocol.errors import InvocationError
 
     try:
-        observers = ask(address, "routes", LIST_OBSERVERS, {"function_id": ON_REQUEST}).result["observers"]
+        observers = (await ask(LIST_OBSERVERS, {"function_id": ON_REQUEST}))["observers"]
     except InvocationError:  # an engine that has none, or does not let us list them
         return []
     return [

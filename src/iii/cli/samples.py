@@ -13,7 +13,7 @@ from iii.cli.output import counted
 from iii.protocol.names import LIST_FUNCTIONS, LIST_METRICS, LIST_WORKERS
 
 if TYPE_CHECKING:
-    from iii.cli.engine_call import Asking
+    from iii.cli.asking import Asking
 
 _QUEUES_ASKED = 50
 _WORKERS = ("NAME", "STATUS", "FUNCTIONS", "ACTIVE", "CPU", "MEMORY", "CONNECTED")

@@ -33,6 +33,7 @@ examples:
 exit codes: 0 done, no damage, no loss, 1 damage, loss, or the store cannot be opened, 2 wrong usage
 docs: docs/how-to/backup.md, docs/how-to/repair-a-store.md"""
 _NAMES = ("store.db", "traces.sqlite3")
+_DEPTH = 2  # folders below PATH in which stores are looked for
 _USAGE = {"backup": "PATH NEW", "restore": "BACKUP PATH", "check": "PATH", "salvage": "PATH NEW"}
 
 
@@ -120,6 +121,20 @@ def _refusal(path: Path, stores: list[Path], new: Path | None) -> str | None:
         return f"no store in {path}: expected a folder with the file {' or '.join(_NAMES)}"
     if new is not None and new.exists() and (not new.is_dir() or any(new.iterdir())):
         return f"{new} exists and is not an empty folder; name a new folder"
+    if new is not None:
+        return next((told for store in stores if (told := _mixed_up(path, store, new, stores))), None)
+    return None
+
+
+def _mixed_up(path: Path, store: Path, new: Path, stores: list[Path]) -> str | None:
+    """Why a copy would be taken for part of what it is of: it lies in a store, or is found as one below `path` next time."""
+    target = _target(path, store, new).resolve()
+    around = next((each.parent for each in stores if each.parent.resolve() in (target, *target.parents)), None)
+    if around is not None:
+        return f"{new} is inside the store {around}; name a folder outside"
+    whole = path.resolve() if path.is_dir() else None
+    if whole is not None and whole in target.parents and len(target.relative_to(whole).parts) <= _DEPTH:
+        return f"{new} is inside {path}: the copies would count as stores of it; name a folder outside"
     return None
 
 
@@ -151,7 +166,7 @@ def _stores(path: Path) -> list[Path]:
         return []
     below = (
         folder
-        for depth in ("*/", "*/*/")
+        for depth in ("*/" * levels for levels in range(1, _DEPTH + 1))
         for folder in path.glob(depth)
         if not any(is_aside(part) for part in (folder, folder.parent) if part != path)
     )

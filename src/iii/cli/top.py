@@ -13,7 +13,7 @@ from iii.cli.durations import seconds_of
 from iii.cli.parser import Parser
 
 if TYPE_CHECKING:
-    from iii.cli.engine_call import Asking
+    from iii.cli.asking import Asking
     from iii.cli.samples import EngineActivity
 
 PROGRAM = "iii top"

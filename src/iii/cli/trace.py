@@ -20,7 +20,7 @@ from iii.cli.trace_ids import (
 )
 
 if TYPE_CHECKING:
-    from iii.cli.engine_call import Asking
+    from iii.cli.asking import Asking
 
 PROGRAM = "iii trace"
 _DESCRIPTION = """\

@@ -9,7 +9,7 @@ from iii.cli.parser import CommandFailed
 from iii.protocol.log_line import moment
 
 if TYPE_CHECKING:
-    from iii.cli.engine_call import Asking
+    from iii.cli.asking import Asking
 
 LIST_LOGS = "engine::logs::list"
 LIST_TRACES = "engine::traces::list"

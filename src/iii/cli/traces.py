@@ -14,7 +14,7 @@ from iii.cli.parser import Parser
 from iii.cli.trace_ids import LIST_TRACES
 
 if TYPE_CHECKING:
-    from iii.cli.engine_call import Asking
+    from iii.cli.asking import Asking
 
 PROGRAM = "iii traces"
 _DESCRIPTION = """\

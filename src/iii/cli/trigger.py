@@ -2,12 +2,16 @@
 
 import argparse
 import sys
+from collections.abc import Callable
+from importlib import import_module
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
 from iii.cli.parser import Parser, fail
 
+_OTHERS = ("list", "fire")  # a function of such a name is called with --function-id
 _DESCRIPTION = """\
 Calls a function of a connected worker, or of the engine itself, and prints its result as JSON.
+'iii trigger list' lists triggers, 'iii trigger fire' runs what one calls: both have a help of their own.
 
   FUNCTION_PATH   id of the function, such as math::add
   KEY=VALUE       a member of the payload; VALUE is read as JSON if it is valid JSON
@@ -29,6 +33,9 @@ exit codes: 0 answered (nothing is printed for null), 1 the call failed, or the 
 
 def run(arguments: list[str]) -> int:
     """Parse, connect, call, print."""
+    if arguments and arguments[0] in _OTHERS:
+        command: Callable[[list[str]], int] = import_module(f"iii.cli.trigger_{arguments[0]}").run
+        return command(arguments[1:])
     parser = build_parser()
     options = parser.parse(arguments)
     words: list[str] = options.words

@@ -1,11 +1,11 @@
 """`iii worker drain`: take a worker out of service, and wait until it has left (P12)."""
 
 import argparse
-import re
 from typing import Any
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
 from iii.cli.parser import Parser, fail
+from iii.cli.worker_name import add_worker_options, worker_named
 from iii.protocol.limits import DRAIN_MS, LONGEST_DRAIN_S
 from iii.protocol.names import DRAIN_WORKER
 
@@ -24,14 +24,12 @@ examples:
 {ENVIRONMENT}
 
 exit codes: 0 drained, 1 not connected, calls were cut off, or the call failed, 2 wrong usage"""
-_is_id = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 
 
 def build_parser() -> Parser:
     """All options and arguments of the command."""
     parser = Parser(_PROGRAM, _DESCRIPTION, f"{_PROGRAM} ID|NAME [options]", _EXAMPLES)
-    parser.add_argument("worker", metavar="ID|NAME", help="id of the worker, or its name if only one worker has it")
-    parser.add_argument("--namespace", metavar="NAME", help="namespace of the worker's name (default: any)")
+    add_worker_options(parser)
     parser.add_argument(
         "--timeout-s",
         type=_seconds,
@@ -50,8 +48,7 @@ def run(arguments: list[str]) -> int:
     options = parser.parse(arguments)
     address = address_of(options, parser)
     limit_ms = round(options.timeout_s * 1000)
-    named = {"worker_id" if _is_id(options.worker) else "name": options.worker}
-    request = {**named, "namespace": options.namespace, "timeout_ms": limit_ms}
+    request = {**worker_named(options), "timeout_ms": limit_ms}
 
     from iii.cli.engine_call import ask
     from iii.cli.known import worker_meant

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from iii.net.tls_config import TlsConfig
 from iii.protocol.limits import CONSOLE_SESSION_S
 from iii.server.access_config import RbacConfig
 
@@ -22,6 +23,9 @@ class ConsoleConfig(Struct, frozen=True, kw_only=True):
         ),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0: one that the system chooses.")] = DEFAULT_PORT
+    tls: Annotated[
+        TlsConfig | None, Meta(description="Certificate of the port; absent: its connections are not encrypted.")
+    ] = None
     rbac: Annotated[
         RbacConfig | None,
         Meta(description="Who may log in, and do what; absent: no login, on an address of this machine only."),

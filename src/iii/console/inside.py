@@ -158,7 +158,6 @@ class VisitingCaller:
         self.waiting = WaitingBytes(HELD_CALLS_BYTES)
         self.caller_base = caller_base(self.worker_id, self.worker_id)
         self.caller_member = caller_member(self.worker_id)
-        self.caller_base = caller_base(self.worker_id, self.worker_id)
 
     def when_registrations_applied(self, action: Callable[[], None]) -> bool:
         return False

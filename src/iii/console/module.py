@@ -98,6 +98,10 @@ class Console(Module):
         self._opening = await opened_within(self.server, _OPENED_S)
         self._opening.add_done_callback(self._opened)
 
+    async def renew(self) -> None:
+        if self.server.tls is not None:
+            await self.server.tls.renew()
+
     async def stop(self) -> None:
         """Leave."""
         if self._opening is not None:

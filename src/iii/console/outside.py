@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -33,11 +34,13 @@ class OutsideDoor:
 
     may_proxy = True
 
-    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, url: str, headers: Mapping[str, str] | None = None, tls: Mapping[str, object] = MappingProxyType({})
+    ) -> None:
         """Raises ValueError: the URL or the token cannot be used."""
         options = InitOptions(
             worker_name=NAME, worker_description=DESCRIPTION, namespace=DEFAULT_NAMESPACE, enable_metrics_reporting=False,
-            otel={"enabled": False}, headers=headers, replicas="round_robin", reconnection_config=_RECONNECTING,
+            otel={"enabled": False}, headers=headers, replicas="round_robin", reconnection_config=_RECONNECTING, tls=tls,
         )  # fmt: skip
         self._core = WorkerCore(url, options, asyncio.get_running_loop())
         self._worker = Worker(self._core)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -40,6 +42,8 @@ class RemoteConsole(NamedTuple):
         host, http_port, stream_port: of its other ports.
         token: that visitors log in with; None: nobody has to.
         engine_routes: whether the HTTP port of the engine serves `_console/…` too.
+        headers: of the handshake with the engine; None: those of the environment.
+        tls: fields of `TlsOptions`.
     """
 
     url: str
@@ -49,11 +53,13 @@ class RemoteConsole(NamedTuple):
     config: ConsoleConfig
     token: str | None = None
     engine_routes: bool = False
+    headers: Mapping[str, str] | None = None
+    tls: Mapping[str, object] = MappingProxyType({})
 
 
 async def serve(told: RemoteConsole) -> None:
     """Until SIGINT or SIGTERM. Raises StartFailure: the port cannot be had. ValueError: the URL cannot be used."""
-    door = OutsideDoor(told.url)
+    door = OutsideDoor(told.url, told.headers, told.tls)
     place = EnginePlace("remote", door.address, told.host, told.http_port, told.stream_port)
     server = ConsoleServer(told.config, OutsideEntrance(door, told.token), lambda: place)
     server.live.engine(False)

@@ -25,6 +25,7 @@ from iii.console.pages import PageRoutes
 from iii.console.proxy import Proxy
 from iii.console.visitor import Admitting, Sessions
 from iii.net.listening import in_url, listen, port_of
+from iii.net.server_tls import server_tls
 from iii.protocol.versions import PACKAGE_VERSION
 
 STOP_S = 1.0
@@ -47,6 +48,7 @@ class EnginePlace(NamedTuple):
 class ConsoleServer:
     """Attributes:
     audit: what was done.
+    tls: None: connections are plain.
     port: once it is open.
     """
 
@@ -55,6 +57,7 @@ class ConsoleServer:
     ) -> None:
         self._config = config
         self._place = place
+        self.tls = server_tls(config.tls, "iii-console")
         self.host = config.host
         self.port = config.port
         self.audit = Audit()
@@ -68,7 +71,7 @@ class ConsoleServer:
 
     @property
     def address(self) -> str:
-        return f"http://{in_url(self.host)}:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://{in_url(self.host)}:{self.port}"
 
     async def open(self) -> None:
         """Raises StartFailure: the port cannot be had."""
@@ -91,7 +94,7 @@ class ConsoleServer:
         )
         await runner.setup()
         for each in sockets:
-            await web.SockSite(runner, each).start()
+            await web.SockSite(runner, each, ssl_context=None if self.tls is None else self.tls.following()).start()
 
     async def close(self) -> None:
         """End logins and pages, and what is asked now."""

@@ -11,13 +11,12 @@ from msgspec import Meta, Struct
 
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.invocation import Invocation
+from iii.engine.named_worker import NamedWorker, named_worker
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.errors import InvalidArguments, ItemNotFound
 from iii.protocol.limits import DRAIN_LOOK_S, DRAIN_MS, LONGEST_DRAIN_S
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import DrainWorker
-from iii.protocol.names import DEFAULT_NAMESPACE, DRAIN_FEATURE, DRAIN_WORKER
-from iii.protocol.quoted import shortened
+from iii.protocol.names import DRAIN_FEATURE, DRAIN_WORKER
 
 if TYPE_CHECKING:
     from iii.engine.clock import Timer
@@ -38,14 +37,10 @@ DRAIN_CUT_OFF = LogEvent(
     do="Drain with a longer limit, or make the functions shorter.",
 )  # fmt: skip
 
-_NAMED = 10  # workers, in one error
 _LOOKED_AT = 100  # callers of one drain: fewer need no look at who gave up
 
 
-class DrainRequest(Struct, kw_only=True):
-    worker_id: Annotated[str | None, Meta(description="Id of the worker.")] = None
-    name: Annotated[str | None, Meta(description="Name of the worker, instead of its id.")] = None
-    namespace: Annotated[str | None, Meta(description="Namespace of the name; absent: any.")] = None
+class DrainRequest(NamedWorker, kw_only=True):
     timeout_ms: Annotated[
         int,
         Meta(
@@ -80,7 +75,7 @@ class WorkerDraining:
     @builtin(DRAIN_WORKER, spec="P12")
     def drain_worker(self, request: DrainRequest, invocation: Invocation) -> WorkerDrained | Later:
         """Take a worker out of service; answers when what it was running has ended and it has left."""
-        peer = self._wanted(request)
+        peer = named_worker(self._engine, request)
         drain = self._drains.get(peer)
         if drain is None:
             drain = self._drains[peer] = _Drain(self._engine, peer, lambda: self._drains.pop(peer))
@@ -94,36 +89,6 @@ class WorkerDraining:
         drain = self._drains.get(peer)
         if drain is not None and peer.ended:
             drain.left()
-
-    def _wanted(self, request: DrainRequest) -> Peer:
-        if (request.worker_id is None) == (request.name is None):
-            raise InvalidArguments("give either worker_id or name of the worker to drain")
-        if request.worker_id is not None:
-            found = self._engine.roster.connections.get(request.worker_id)
-            if found is None or found.ended or not found.is_worker:
-                raise ItemNotFound(
-                    f"Worker '{shortened(request.worker_id)}' is not connected.{self._hint(request.worker_id)}"
-                )
-            return found
-        named = [
-            peer
-            for peer in self._engine.roster.workers()
-            if not peer.ended and peer.info.name == request.name and request.namespace in (None, peer.namespace)
-        ]
-        several, name = [peer for peer in named if not peer.draining] or named, request.name or ""
-        if not several:
-            raise ItemNotFound(f"Worker '{shortened(name)}' is not connected.{self._hint(name)}")
-        if len(several) > 1:
-            told = ", ".join(_told(peer) for peer in several[:_NAMED])
-            more = f" and {len(several) - _NAMED} more" if len(several) > _NAMED else ""
-            raise InvalidArguments(
-                f"{len(several)} workers are called '{shortened(name)}'; give the worker_id of one: {told}{more}"
-            )
-        return several[0]
-
-    def _hint(self, wanted: str) -> str:
-        modules = self._engine.modules
-        return " It is a module of the engine." if any(wanted in (each.name, each.instance) for each in modules) else ""
 
 
 class _Drain:
@@ -206,9 +171,3 @@ class _Drain:
         result = msgspec.json.encode(drained)
         for invocation in self._invocations:
             invocation.complete(result)
-
-
-def _told(peer: Peer) -> str:
-    pid = f" (pid {peer.info.pid})" if peer.info.pid is not None else ""
-    place = f" in namespace {peer.namespace}" if peer.namespace != DEFAULT_NAMESPACE else ""
-    return f"{peer.worker_id}{pid}{place}"

@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.cancelling import Cancelling
 from iii.engine.channels import ChannelEnds, CreateChannelRequest
+from iii.engine.disconnecting import WorkerDisconnecting
 from iii.engine.discovery.functions import FunctionDiscovery
 from iii.engine.discovery.functions_available import FunctionsAvailable, FunctionsChanged
 from iii.engine.discovery.observers import ObserverDiscovery
@@ -62,6 +63,7 @@ class EngineFunctions(Module):
         TriggerRegistration,
         Cancelling,
         WorkerDraining,
+        WorkerDisconnecting,
     )
 
     def __init__(self, engine: Engine, instance: str | None = None) -> None:

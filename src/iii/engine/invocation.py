@@ -50,6 +50,16 @@ class Waiter(Protocol):
         """It failed; the error object as JSON."""
 
 
+class Follower(Waiter, Protocol):
+    """Sees how a call ends, whatever its caller does: it stands before whoever waits (21 §9)."""
+
+    def detach(self) -> Waiter | None:
+        """The caller is not told any more; whom to tell instead."""
+
+    def choose(self, matched: Raw, delivered: Raw) -> None:
+        """Whoever runs the call says for whom it is."""
+
+
 class Runner(Protocol):
     """A connection that runs a call."""
 
@@ -137,6 +147,7 @@ class Invocation(Struct, eq=False, gc=False):
     )
     began: float = 0.0  # then
     origin: CallOrigin | None = None  # what it carries beside its caller; None: it is a top-level call (21 §8)
+    followed: Follower | None = None  # the waiter, if that only stands before the one who asked
 
     @property
     def is_void(self) -> bool:
@@ -173,17 +184,22 @@ class Invocation(Struct, eq=False, gc=False):
         Args:
             cancels: the worker that runs it is told to stop (P11); a caller that only left does not want that (01 §8.6).
         """
-        self.waiter = None
         tally, self.tally = self.tally, None
         if tally is not None:
             tally.withdrew()
+        if self.followed is not None:  # it goes on for those who observe it
+            self.followed.detach()
+            if cancels and self.runner is not None and self.id is not None:
+                self.runner.stop(self.id)
+            return
+        self.waiter = None
         runner, self.runner = self.runner, None
         if runner is not None and self.id is not None:
             runner.let_go(self.id, cancels)
 
     def cancel(self, error: InvocationError) -> None:
         """It is over for its caller, who gets this error; the worker that runs it is told to stop (P7, P11)."""
-        waiter, text = self.waiter, error.encode()
+        waiter, text = self.waiter if self.followed is None else self.followed.detach(), error.encode()
         tally, self.tally = self.tally, None
         if tally is not None:
             tally.failed(self.began, text)

@@ -14,6 +14,10 @@ class Link(Protocol):
     ip_address: str | None
 
     @property
+    def silent_s(self) -> float:
+        """Seconds since anything was heard of the worker; 0 when that was just now, within seconds."""
+
+    @property
     def stuck(self) -> bool:
         """Whether the worker is not to be given more where others serve beside it: too much waits, or it answers no ping (P8)."""
 

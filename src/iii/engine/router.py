@@ -51,7 +51,7 @@ class Router:
         function = self.functions.find(invocation.function_id, invocation.namespace)
         if function is not None:
             if function.observers is not None:
-                invocation = function.observers.follow(invocation, function)
+                function.observers.follow(invocation, function)
             tally = function.tally
             if tally is None:
                 tally = function.tally = self.tallies.of(function)
@@ -103,7 +103,7 @@ class Router:
     def hand_over(self, invocation: Invocation, function: Function) -> None:
         """Have a call run by one function, and counted; `invoke` does so by itself, to save the call of this."""
         if function.observers is not None:
-            invocation = function.observers.follow(invocation, function)
+            function.observers.follow(invocation, function)
         tally = function.tally
         if tally is None:
             tally = function.tally = self.tallies.of(function)

@@ -52,6 +52,19 @@ class ServerTls:
             raise error.at_start() from None
         self._doubt(fault)
 
+    def following(self) -> ssl.SSLContext:
+        """One that shows the newest certificate for as long as it lives: for servers that keep theirs. Raises StartFailure."""
+        try:
+            kept, _ = self._load()
+        except BadTlsFile as error:
+            raise error.at_start() from None
+
+        def newest(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+            connection.context = self.context
+
+        kept.sni_callback = newest
+        return kept
+
     async def renew(self) -> bool:
         """Look at the files, and read them if they have changed and are written: two looks see the same. Whether they count now."""
         before, self._seen = self._seen, await asyncio.to_thread(state_of, self._paths)

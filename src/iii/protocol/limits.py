@@ -220,6 +220,8 @@ OBSERVER_WAITING = 1024
 OBSERVER_WAITING_BYTES = 16 * MIB
 # Most bytes of the activations of all observers that wait.
 ALL_WAITING_BYTES = 256 * MIB
+# Most bytes of the payloads of observed calls that are kept until their answer; observers miss further calls.
+OBSERVED_BYTES = 256 * MIB
 # An activation that has no answer for this time no longer counts as running.
 ACTIVATION_S = 300.0
 # Deepest chain of observers that cause each other's calls. (21 §8)

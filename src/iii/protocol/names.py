@@ -11,6 +11,7 @@ ENGINE_PREFIX = "engine::"
 
 REGISTER_WORKER = "engine::workers::register"
 DRAIN_WORKER = "engine::workers::drain"
+DISCONNECT_WORKER = "engine::workers::disconnect"
 LIST_FUNCTIONS = "engine::functions::list"
 LIST_WORKERS = "engine::workers::list"
 LIST_TRIGGERS = "engine::triggers::list"

@@ -4,6 +4,8 @@ import re
 from functools import lru_cache
 
 PACKAGE_VERSION = "0.1.0"  # of this distribution; a constant, as asking the installed metadata costs 25 ms
+# The generation whose wire behaviour our clients have; an engine judges conflicts and limits by it
+COMPATIBILITY_LEVEL = "0.25.0"
 
 Version = tuple[int, int, int]
 

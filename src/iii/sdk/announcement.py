@@ -8,11 +8,9 @@ from pathlib import Path
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from iii.protocol.names import CANCEL_FEATURE, DRAIN_FEATURE, LARGE_MESSAGES, OBSERVE_V1, REPLICA
+from iii.protocol.versions import COMPATIBILITY_LEVEL
 from iii.sdk.options import InitOptions
 
-COMPATIBILITY_LEVEL = (
-    "0.25.0"  # the generation whose wire behaviour we have; the engine judges conflicts and limits by it
-)
 FEATURES = [LARGE_MESSAGES, CANCEL_FEATURE, DRAIN_FEATURE]
 
 

@@ -24,17 +24,20 @@ if TYPE_CHECKING:
 class AdmissionDoor:
     """Of one connection."""
 
-    __slots__ = ("_admission", "_login", "_request")
+    __slots__ = ("_admission", "_login", "_request", "client")
 
-    def __init__(self, admission: Admission, request: RequestHead) -> None:
+    def __init__(self, admission: Admission, request: RequestHead, client: str | None = None) -> None:
+        """`client`: its address, where a proxy tells that."""
         self._admission = admission
+        self.client = client
         self._request = request
         self._login: Login | None = None
 
     def knock(self, connection: Connection[Outbox], admitted: Callable[[Access], None]) -> None:
         """Say who it is. `admitted` is called when it is let in, perhaps within; else the connection is closed."""
         request = self._request
-        approach = Approach(request.lines, request.query, connection.ip_address, request.certified)
+        client = self.client or connection.ip_address
+        approach = Approach(request.lines, request.query, client, request.certified)
         connection.inbox.pause()
 
         def decided(access: Access | None, error: InvocationError | None) -> None:

@@ -32,3 +32,14 @@ class ListenerCertificates:
             if any(name == subject if pattern is None else name in pattern for name in names):
                 return rights
         return None
+
+    def renewed(self, rights: Rights, before: ListenerCertificates) -> Rights | None:
+        """By name, while the entry is for the same certificates as it was."""
+        for subject, _, granted in self._known:
+            if granted.identity == rights.identity and before.is_for(rights, subject):
+                return granted
+        return None
+
+    def is_for(self, rights: Rights, subject: str) -> bool:
+        """Whether the entry that gave these rights is for this subject."""
+        return any(known == subject and granted.identity == rights.identity for known, _, granted in self._known)

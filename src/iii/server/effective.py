@@ -8,6 +8,7 @@ import msgspec
 from iii.protocol.secrets import HIDDEN, without_secrets
 from iii.server.config_file import ModuleEntry
 from iii.server.document import value_of
+from iii.storage.adapter import AdapterConfig, Adapters
 
 
 class EffectiveValue(NamedTuple):
@@ -49,8 +50,15 @@ def _values(entry: ModuleEntry) -> Iterator[EffectiveValue]:
         yield EffectiveValue(".".join(path), value, origin)
 
 
-def _default(entry: ModuleEntry) -> Any:
-    return msgspec.to_builtins(type(entry.config)())
+def _default(entry: ModuleEntry) -> dict[str, Any]:
+    """With those of its adapter."""
+    whole: dict[str, Any] = msgspec.to_builtins(type(entry.config)())
+    adapters: Adapters | None = getattr(entry.config, "adapters", None)
+    if adapters is not None:
+        chosen: AdapterConfig = getattr(entry.config, "adapter", None) or AdapterConfig()
+        block = msgspec.to_builtins(adapters.blocks[chosen.kind(adapters)]())
+        whole["adapter"] = {**(whole["adapter"] or {}), "config": block}
+    return whole
 
 
 def _leaves(value: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -33,7 +33,7 @@ class GuardedEndpoint(WorkerEndpoint):
         limits: ConnectionLimits | None,
         door: AdmissionDoor,
     ) -> None:
-        super().__init__(engine, connections, large, limits)
+        super().__init__(engine, connections, large, limits, door.client)
         self._door = door
         self.text, self.binary = self._text, self._binary
 

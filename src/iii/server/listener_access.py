@@ -17,25 +17,23 @@ def admission_of(
     engine: Engine, listener: str, rbac: RbacConfig | None, middleware: str | None, tls: TlsConfig | None = None
 ) -> Admission | None:
     """None: everybody is let in and trusted. Raises StartFailure."""
-    entrusted = engine.functions.entrusted
-    if middleware is not None:
-        entrusted.add(middleware)
-    if rbac is not None and rbac.auth_function_id is not None:
-        entrusted.add(rbac.auth_function_id)
+    _entrust(engine, middleware)
     if rbac is None:
         if middleware is None:
             return None
         return Admission(engine.router, engine.clock, ListenerRules(listener=listener, middleware=middleware))
+    hooks = Hooks(
+        function=rbac.on_function_registration_function_id,
+        trigger=rbac.on_trigger_registration_function_id,
+        trigger_type=rbac.on_trigger_type_registration_function_id,
+    )
+    _entrust(engine, rbac.auth_function_id, hooks.function, hooks.trigger, hooks.trigger_type)
     rules = ListenerRules(
         listener=listener,
         exposed=_exposed(rbac),
         auth_function=rbac.auth_function_id,
         middleware=middleware,
-        hooks=Hooks(
-            function=rbac.on_function_registration_function_id,
-            trigger=rbac.on_trigger_registration_function_id,
-            trigger_type=rbac.on_trigger_type_registration_function_id,
-        ),
+        hooks=hooks,
         auth_s=rbac.auth_timeout_ms / 1000,
         hook_s=rbac.hook_timeout_ms / 1000,
     )
@@ -47,6 +45,11 @@ def admission_of(
         )
     certificates = None if rbac.certificates is None else ListenerCertificates(rbac.certificates, listener)
     return Admission(engine.router, engine.clock, rules, tokens, certificates)
+
+
+def _entrust(engine: Engine, *function_ids: str | None) -> None:
+    """They decide who may do what: not for sessions (20 §5)."""
+    engine.functions.entrusted.update(each for each in function_ids if each is not None)
 
 
 def _exposed(rbac: RbacConfig) -> tuple[FunctionFilter, ...]:

@@ -55,6 +55,10 @@ class ListenerTokens:
                 found = found or each.rights
         return found
 
+    def renewed(self, rights: Rights) -> Rights | None:
+        """By name: a token that was replaced under its name lets go on those that the old one let in."""
+        return next((each.rights for each in self._tokens if each.rights.identity == rights.identity), None)
+
 
 class _Token:
     def __init__(self, config: TokenConfig, listener: str, key: tuple[str | int, ...]) -> None:

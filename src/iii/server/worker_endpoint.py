@@ -44,13 +44,19 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
     slow_down: Callable[[float], None]
 
     def __init__(
-        self, engine: Engine, connections: Connections, large: LargeMessages, limits: ConnectionLimits | None = None
+        self,
+        engine: Engine,
+        connections: Connections,
+        large: LargeMessages,
+        limits: ConnectionLimits | None = None,
+        client: str | None = None,
     ) -> None:
+        """`client`: its address, where a proxy tells that."""
         self._engine = engine
         self._connections = connections
         self._large = large
         self._limits = limits
-        self.ip_address: str | None = None
+        self.ip_address = client
 
     @property
     def may_be_silent(self) -> bool:
@@ -64,7 +70,7 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
 
     def _take(self, connection: Connection[Outbox]) -> None:
         self.connection = connection
-        self.ip_address = connection.ip_address
+        self.ip_address = self.ip_address or connection.ip_address
         self.send, self.send_parts = connection.outbox.send, connection.outbox.send_parts
         inbox = connection.inbox
         self.pause_reading, self.resume_reading, self.slow_down = inbox.pause, inbox.resume, inbox.slow_down
@@ -83,6 +89,11 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
     @property
     def stuck(self) -> bool:
         return self.connection.outbox.crowded or self._connections.is_mute(self.connection)
+
+    @property
+    def silent_s(self) -> float:
+        connection = self.connection
+        return 0.0 if connection.heard else asyncio.get_running_loop().time() - connection.silent_since
 
     def pace(self, size: int) -> float:
         return self.connection.outbox.pace(size, asyncio.get_running_loop().time())

@@ -13,9 +13,11 @@ from iii.engine.replicas import ReplicaRule
 from iii.net.listening import is_loopback
 from iii.net.server_tls import server_tls
 from iii.net.tls_config import TlsConfig
+from iii.net.trusted_proxies import TrustedProxies
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
+from iii.protocol.start_failure import StartFailure
 from iii.server.access_config import RbacConfig
 from iii.server.listener import Listener
 from iii.server.listener_access import admission_of
@@ -75,6 +77,13 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
             "engine's own functions excepted.",
         ),
     ] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` tells the client's address, "
+            "for limits of failed logins, auth functions, lists and the log; absent: the address of the TCP peer counts.",
+        ),
+    ] = ()
     replicas: Annotated[
         tuple[ReplicaRule, ...],
         Meta(description="Functions that all workers with them serve together; the first rule that matches decides."),
@@ -112,6 +121,7 @@ class WorkerManager(Module):
             admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id, config.tls),
             config.rbac is not None and config.rbac.allow_telemetry_same_ip,
             server_tls(config.tls, self.instance),
+            _proxies(config),
         )
 
     async def start(self) -> None:
@@ -127,22 +137,28 @@ class WorkerManager(Module):
         return self.listener.measure(self.instance)
 
     async def adjust(self, config: WorkerManagerConfig) -> Adjusted:
-        """Limits and certificates count for further connections; to another port, and for other rights, workers have to come again.
+        """Limits, certificates and access rules count at once, the first two for further connections; to another port workers have to come again.
 
         Raises StartFailure.
         """
         old, moved = self.config, config.port != self.config.port
         rights = _rights(config) != _rights(old)
-        if not moved and (rights or config.host != old.host):
+        both = config.rbac is not None and old.rbac is not None  # else connections become sessions, or trusted
+        if not moved and ((rights and not both) or config.host != old.host or _verifies(config) != _verifies(old)):
             return Adjusted.MODULE
-        left = self.listener
+        left, proxies = self.listener, _proxies(config)
         if moved:
             listener = self._listener(config)
             await listener.open()
             self.listener = listener
         else:
             tls = left.tls if config.tls == old.tls else server_tls(config.tls, self.instance)
-            left.adjust(config.handshake_timeout_ms, _limits(config), tls)
+            if rights and config.rbac is not None:
+                middleware = config.middleware_function_id
+                admission = admission_of(self.engine, self.instance, config.rbac, middleware, config.tls)
+                assert admission is not None
+                left.judge_by(admission, telemetry_by_address=config.rbac.allow_telemetry_same_ip)
+            left.adjust(config.handshake_timeout_ms, _limits(config), tls, proxies)
         self._forget_replicas()
         self.config = config
         self.engine.functions.replica_rules += config.replicas
@@ -163,10 +179,28 @@ class WorkerManager(Module):
         functions.replica_rules = [rule for rule in functions.replica_rules if not any(rule is each for each in own)]
 
 
+def _proxies(config: WorkerManagerConfig) -> TrustedProxies | None:
+    """Raises StartFailure."""
+    if not config.trusted_proxies:
+        return None
+    for index, text in enumerate(config.trusted_proxies):
+        try:
+            TrustedProxies([text])
+        except ValueError as error:
+            raise StartFailure(
+                f"trusted_proxies: expected an address or a network such as 10.0.0.0/8, got '{text}': {error}",
+                ("trusted_proxies", index),
+            ) from None
+    return TrustedProxies(config.trusted_proxies)
+
+
 def _rights(config: WorkerManagerConfig) -> tuple[object, ...]:
-    """What sessions cannot outlive."""
-    verifies = config.tls is not None and config.tls.client_ca is not None
-    return config.rbac, config.middleware_function_id, verifies
+    return config.rbac, config.middleware_function_id
+
+
+def _verifies(config: WorkerManagerConfig) -> bool:
+    """Whether client certificates are verified, which connections cannot learn later."""
+    return config.tls is not None and config.tls.client_ca is not None
 
 
 def _limits(config: WorkerManagerConfig) -> ConnectionLimits:

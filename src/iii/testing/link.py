@@ -21,6 +21,7 @@ class MemoryLink:
         backlog: what the engine's senders are told of this receiver.
         slowed, pauses, pings, turns_given: how often the engine asked for that; `pauses` less resumptions.
         lives: whether pings are answered.
+        silent_s: since when nothing was heard of its worker.
         stuck: whether copies beside it are to get its calls.
     """
 
@@ -36,6 +37,7 @@ class MemoryLink:
         self.pings = 0
         self.lives = True
         self.stuck = False
+        self.silent_s = 0.0
         self.turns_given = 0
 
     def send(self, frame: bytes, urgent: bool = False) -> Backpressure | None:

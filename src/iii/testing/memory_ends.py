@@ -105,6 +105,10 @@ class EngineEnd:
     def decode_large(self, data: bytes, done: Callable[[WorkerMessage | Undecodable], None]) -> None:
         decode_at_once(data, done)
 
+    @property
+    def silent_s(self) -> float:
+        return 0.0
+
     def pace(self, size: int) -> float:
         return 0.0
 

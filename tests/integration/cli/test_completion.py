@@ -24,13 +24,14 @@ def test_bash_completes_commands_subcommands_and_options(iii: Iii) -> None:
     assert completed(script, "iii", "queue", "p") == {"pause", "purge"}
     assert "--keys" in completed(script, "iii", "state", "list", "orders", "--")
     assert completed(script, "iii", "worker", "dr") == {"drain"}
+    assert completed(script, "iii", "token", "") >= {"create", "hash"}
     assert completed(script, "iii", "cron", "next", "@daily", "--time") == {"--timezone", "--timeout-ms", "--timeout"}
 
 
 def test_zsh_has_the_same_and_fish_its_own(iii: Iii) -> None:
     assert iii("completion", "zsh").stdout.endswith(iii("completion", "bash").stdout)
     fish = iii("completion", "fish").stdout.splitlines()
-    assert "complete -c iii -f -n '__fish_seen_subcommand_from worker' -a 'list drain'" in fish
+    assert "complete -c iii -f -n '__fish_seen_subcommand_from worker' -a 'list info drain disconnect'" in fish
     assert "complete -c iii -n '__fish_seen_subcommand_from state' -l keys" in fish
 
 

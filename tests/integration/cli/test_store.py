@@ -16,6 +16,18 @@ workers:
 """
 
 
+@pytest.mark.parametrize("place", ["data/state/copy", "data/copy", "data/a/b"])
+def test_a_backup_inside_of_what_it_copies_is_refused(iii: Iii, tmp_path: Path, place: str) -> None:
+    (tmp_path / "data" / "state").mkdir(parents=True)
+    (tmp_path / "data" / "state" / "store.db").write_bytes(b"")
+    refused = iii("store", "backup", "data", place)
+    if place == "data/a/b":  # data/a/b/state is not looked at
+        assert "inside" not in refused.stderr
+    else:
+        assert (refused.returncode, "name a folder outside" in refused.stderr) == (1, True)
+        assert not (tmp_path / place).exists()
+
+
 def test_backup_and_restore(iii: Iii, tmp_path: Path) -> None:
     data, backup = str(tmp_path / "e" / "data"), str(tmp_path / "backup")
     with EngineProcess(tmp_path / "e", config=CONFIG) as engine:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+from pathlib import Path
 
 import aiohttp
 import pytest
 
+from iii.protocol.access_token import hash_of
+from tests.certificates import Authority
 from tests.integration.console.consoles import Browser, logged
 from tests.processes import EngineProcess, free_port
 
+TOKEN = "token-of-this-test-over-tls-1"
 CONFIG = "workers: [{name: iii-worker-manager, config: {port: {port}}}, {name: iii-console, config: {CONFIG}}]"
 
 
@@ -96,3 +101,29 @@ async def test_pages_that_do_not_read_are_let_go_and_hold_nobody_up() -> None:
     assert grown < 150 * 1024 * 1024
     skipped = sum(each.get("skipped", 0) for each in slow.messages)
     assert len(slow.appended[1]) + skipped >= 600
+
+
+async def test_over_tls_with_a_certificate_that_is_renewed(tmp_path: Path) -> None:
+    """23 §1: new connections get the new one. The cookie of a login is for TLS alone then."""
+    authority = Authority(tmp_path)
+    server = authority.server()
+    port = free_port()
+    token = "{name: a, hash: '%s', allow: [admin]}" % hash_of(TOKEN)  # noqa: UP031  # full of braces
+    config = f"port: {port}, tls: {{cert: {server.cert}, key: {server.key}}}, rbac: {{tokens: [{token}]}}"
+    with engine(config) as running:
+        log = await logged(running, "console.ready")
+        assert f"https://127.0.0.1:{port}" in log
+        first = await asyncio.to_thread(_certificate, port)
+        connector = aiohttp.TCPConnector(ssl=authority.trusting())
+        async with aiohttp.ClientSession(connector=connector) as session:
+            answer = await Browser(f"https://127.0.0.1:{port}", session).login(TOKEN)
+        authority.server(over=server)
+        await logged(running, "tls.certificate_renewed")
+        second = await asyncio.to_thread(_certificate, port)
+
+    assert "Secure" in answer.headers["Set-Cookie"]
+    assert first != second
+
+
+def _certificate(port: int) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", port))

@@ -72,14 +72,18 @@ class ServiceManager:
         return messages
 
     def fill(self) -> None:
-        """Until it takes no more."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
-            other.setblocking(False)
-            try:
-                while True:
-                    other.sendto(b"X=1", self.address.replace("@", "\0", 1))
-            except BlockingIOError:
-                return
+        """Until it takes no more, from anyone: a single sender may be at its own limit first."""
+        full = False
+        while not full:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+                other.setblocking(False)
+                full = True  # unless it takes something
+                try:
+                    while True:
+                        other.sendto(b"X=1", self.address.replace("@", "\0", 1))
+                        full = False
+                except BlockingIOError:
+                    continue
 
     def close(self) -> None:
         self._socket.close()

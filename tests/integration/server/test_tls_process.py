@@ -34,6 +34,7 @@ workers:
         certificates: [{name: orders, subject: orders.example, allow: [admin]}]
   - {name: iii-http, config: {port: HTTP, tls: {cert: CERT, key: KEY}}}
   - {name: iii-stream, config: {port: STREAM, tls: {cert: CERT, key: KEY}}}
+  - {name: iii-console, config: {port: CONSOLE, tls: {cert: CERT, key: KEY}}}
 """
 
 
@@ -46,8 +47,12 @@ class Secured:
         self.files: Issued = self.authority.server()
         self.own = self.authority.issue("orders", "orders.example")
         (folder / "ops.token").write_text(TOKEN)
-        self.http_port, self.stream_port = free_port(), free_port()
-        config = CONFIG.replace("HTTP", str(self.http_port)).replace("STREAM", str(self.stream_port))
+        self.http_port, self.stream_port, self.console_port = free_port(), free_port(), free_port()
+        config = (
+            CONFIG.replace("HTTP", str(self.http_port))
+            .replace("STREAM", str(self.stream_port))
+            .replace("CONSOLE", str(self.console_port))
+        )
         for name, file in (("CERT", self.files.cert), ("KEY", self.files.key), ("CA", self.authority.file)):
             config = config.replace(name, str(file))
         self.engine = EngineProcess(folder, config=config)
@@ -68,8 +73,8 @@ class Secured:
         return subprocess.run(command, env=variables, cwd=self.folder, capture_output=True, text=True, timeout=60)
 
     async def served(self) -> set[bytes]:
-        """Certificates that the three ports show to new connections."""
-        ports = (self.engine.port, self.http_port, self.stream_port)
+        """Certificates that the ports show to new connections."""
+        ports = (self.engine.port, self.http_port, self.stream_port, self.console_port)
         return {await asyncio.to_thread(self._certificate, port) for port in ports}
 
     def _certificate(self, port: int) -> bytes:
@@ -86,7 +91,7 @@ class Secured:
             return encrypted.getpeercert(binary_form=True) or b""
 
     async def renew(self) -> None:
-        """Until all three ports have another certificate."""
+        """Until all ports have another certificate."""
         before = await self.served()
         self.authority.server(over=self.files)
         async with asyncio.timeout(DEADLINE_S):
@@ -137,6 +142,7 @@ async def test_22_2_requests_calls_and_streams_go_on_over_a_renewal(secured: Sec
             await entered.wait()
         await secured.renew()
         assert await text(session, f"{url}/quick", trusting) == "at once"
+        assert await text(session, f"https://localhost:{secured.console_port}/api/config", trusting)
         go_on.set()
         assert await at_work == "at last"
         item = {"stream_name": "s", "group_id": "g", "item_id": str(uuid4()), "data": 1}
@@ -162,12 +168,12 @@ async def test_22_2_broken_files_leave_the_certificate_in_force_and_SIGHUP_chang
     secured.files.key.write_text("broken")
     secured.engine.send_signal(signal.SIGHUP)
     async with asyncio.timeout(DEADLINE_S):
-        while told(secured) < before + 3:  # noqa: ASYNC110  # another process
+        while told(secured) < before + 4:  # noqa: ASYNC110  # another process
             await asyncio.sleep(0.1)
     assert await secured.served() == served
     secured.files.key.write_bytes(kept)
     await secured.renew()
-    assert told(secured) == before + 3  # once for each port
+    assert told(secured) == before + 4  # once for each port
 
 
 def told(secured: Secured) -> int:

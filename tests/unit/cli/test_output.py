@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from iii.cli.engine_call import reason
+from iii.cli.asking import reason
 from iii.cli.output import json_text, print_table
 from iii.cli.parser import fail
 from iii.cli.worker import age
@@ -26,6 +26,11 @@ def test_a_table_read_by_a_program_is_never_cut(capsys: pytest.CaptureFixture[st
         ["[bold]y", "20"],
         ["a[31mb", "3"],
     ]
+
+
+def test_columns_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["NAME", "ACTIVE", "ID"], [["日本", "1", "a"], ["abc", "20", "b"]])
+    assert capsys.readouterr().out == "NAME  ACTIVE  ID\n日本       1  a\nabc       20  b\n"
 
 
 @pytest.mark.parametrize(

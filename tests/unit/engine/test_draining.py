@@ -312,7 +312,7 @@ def test_09_check_26_functions_that_came_before_the_announcement_go_again(
 def test_P12_whom_to_drain_is_told_clearly(engine: MemoryEngine) -> None:
     caller = engine.connect(name="caller")
     twins = [engine.connect(name="twin", version="0.10.0", pid=pid) for pid in (7, 8)]
-    assert error_of(caller) == ("INVALID_ARGUMENTS", "give either worker_id or name of the worker to drain")
+    assert error_of(caller) == ("INVALID_ARGUMENTS", "give either worker_id or name of the worker")
     assert error_of(caller, name="a", worker_id="b")[0] == "INVALID_ARGUMENTS"
     assert error_of(caller, name="nobody") == ("NOT_FOUND", "Worker 'nobody' is not connected.")
     assert error_of(caller, worker_id="x") == ("NOT_FOUND", "Worker 'x' is not connected.")

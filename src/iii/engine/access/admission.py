@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -62,12 +62,22 @@ class Tokens(Protocol):
     def find(self, token: str) -> Rights | None:
         """What the bearer of a token may do; None: it is unknown."""
 
+    def renewed(self, rights: Rights) -> Rights | None:
+        """What a session may do now that was let in with a token before; None: no token of that name is left."""
+
 
 class Certificates(Protocol):
     """The client certificates that a listener knows."""
 
     def find(self, names: tuple[str, ...]) -> Rights | None:
         """What a client with such names may do; None: none of them is known."""
+
+    def renewed(self, rights: Rights, before: Any) -> Rights | None:
+        """What a session may do now that was let in with a certificate; None: no such entry is left.
+
+        Args:
+            before: the certificates that were known then.
+        """
 
 
 class Admission:
@@ -122,7 +132,7 @@ class Admission:
 class Login:
     """One connection that wants in."""
 
-    __slots__ = ("_admission", "_approach", "_decided", "_question", "_timer")
+    __slots__ = ("_admission", "_approach", "_asked", "_decided", "_question", "_timer")
 
     def __init__(self, admission: Admission, approach: Approach, decided: Reply[Access, InvocationError]) -> None:
         self._admission = admission
@@ -130,6 +140,7 @@ class Login:
         self._decided: Reply[Access, InvocationError] | None = decided
         self._question: Question | None = None
         self._timer: Timer | None = None
+        self._asked: str | None = None
 
     def begin(self) -> None:
         """A known token or certificate is let in at once, whatever others of its address have done."""
@@ -176,7 +187,7 @@ class Login:
         if auth is None:
             self._deny(admission.why_unknown(self._approach))
             return
-        payload = self._approach.input()
+        payload, self._asked = self._approach.input(), auth
         self._question = Question(
             admission.router, admission.clock, auth, payload, admission.rules.auth_s, self._answered
         )
@@ -185,6 +196,8 @@ class Login:
         self._question = None
         if error is not None:
             self._deny(error.message)
+        elif self._admission.rules.auth_function != self._asked:
+            self._deny("the rules of this listener have changed; try again", counts=False)
         elif result is None or result.strip() == b"null":
             self._deny("auth function returned no result")
         else:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from iii.protocol.log_event import LogEvent
+
+if TYPE_CHECKING:
+    from iii.engine.session.peer import Peer
 
 GRANTED = LogEvent(
     __name__, "access.granted", logging.INFO, "Access granted to a connection",
@@ -25,3 +29,12 @@ FORBIDDEN_INFRASTRUCTURE = LogEvent(
     means="`forbidden_functions` names a function that is allowed without exposure; clients may fail without it.",
     do="Remove it from `forbidden_functions`, unless that is meant.",
 )  # fmt: skip
+
+
+def asked_by(caller: Peer | None) -> dict[str, str | None]:
+    """For the log: who asked for an operation, and from where."""
+    if caller is None:
+        return {"who": "the engine", "ip_address": None}
+    if caller.guard is not None:
+        return caller.guard.origin
+    return {"who": caller.label, "ip_address": caller.link.ip_address}

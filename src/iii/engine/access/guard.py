@@ -59,16 +59,22 @@ class Guard:
     def __init__(
         self, access: Access, router: Router, registry: Registry, clock: Clock, ip_address: str | None
     ) -> None:
-        rules, rights = self.rules, self.rights = access
         self._router = router
         self._registry = registry
         self._ip_address = ip_address
         self._gate = HookGate(clock)
-        self.identity = None if rules.exposed is None else rights.identity
-        self._middleware = (
-            None if rules.middleware is None else Middleware(router, rules.middleware, rights.context, ip_address)
-        )
+        self.renew(access)
+        self.identity = None if self.rules.exposed is None else self.rights.identity
         self.registering = Registering(self, self._gate, router, registry, clock)
+
+    def renew(self, access: Access) -> None:
+        """Judge by these from now on; the identity stays."""
+        rules, rights = self.rules, self.rights = access
+        self._middleware = (
+            None
+            if rules.middleware is None
+            else Middleware(self._router, rules.middleware, rights.context, self._ip_address)
+        )
 
     # -- calls --------------------------------------------------------------------------------------------------------
 

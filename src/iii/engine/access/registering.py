@@ -22,7 +22,7 @@ from iii.protocol.messages import (
     UnregisterTrigger,
     UnregisterTriggerType,
 )
-from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX, SEPARATOR
+from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX, SEPARATOR, is_relay_id
 
 if TYPE_CHECKING:
     from iii.engine.access.guard import Guard
@@ -91,6 +91,17 @@ class Registering:
         self._borrowed.clear()
         del self._guard  # which leads here: both are freed without the collector
 
+    def drop(
+        self, peer: Peer, message: UnregisterFunction | UnregisterTrigger | UnregisterTriggerType, why: str
+    ) -> None:
+        """What the session may no longer have goes; the message has the id that it gave."""
+        self._judge(peer, message, lambda: None)
+        self._complain(peer, message, why)
+
+    def needs(self, trigger_id: str, own: set[Key]) -> None:
+        """A trigger is allowed, since these functions are the session's own."""
+        self._borrowed.put(trigger_id, own)
+
     # -- judging ------------------------------------------------------------------------------------------------------
 
     def _judge(self, peer: Peer, message: Registration, done: Callable[[], None]) -> None:
@@ -115,13 +126,7 @@ class Registering:
 
     def _judge_function(self, peer: Peer, message: RegisterFunction, done: Callable[[], None]) -> None:
         rights, hooks = self._guard.rights, self._guard.rules.hooks
-        why = None
-        if rights.registers is not None and message.id not in rights.registers:
-            why = "function registration not allowed for this session"
-        elif not rights.may_declare(peer.namespace):
-            why = f"namespace '{peer.namespace}' not allowed for this session"
-        elif message.invocation is not None and self._guard.identity is not None and not rights.calls_urls:
-            why = "registration of HTTP functions not allowed for this session (set `allow_http_functions`)"
+        why = function_refusal(self._guard, message.id, peer.namespace, message.invocation)
 
         def allowed(changes: Replacements) -> None:
             self._register_function(peer, message, changes)
@@ -195,12 +200,16 @@ class Registering:
     def _register_function(self, peer: Peer, message: RegisterFunction, changes: Replacements) -> None:
         stored = self._prefixed(changes.text("function_id") or message.id)
         if self._guard.identity is not None and (
-            stored.startswith(_RESERVED) or self._registry.functions.is_builtin(stored)
+            (stored.startswith(_RESERVED) and not is_relay_id(stored)) or self._registry.functions.is_builtin(stored)
         ):
             self._deny(peer, message, "the id is the engine's")
             return
         if self._is_entrusted(stored):
-            self._deny(peer, message, "the id is of an auth function or middleware (name it in `register` of a token)")
+            self._deny(
+                peer,
+                message,
+                "the configuration names the id as auth function, hook or middleware (name it in `register` of a token)",
+            )
             return
         if self._is_claimed(peer, (peer.namespace, stored)):
             self._deny(peer, message, "the id belongs to a worker with other rights")
@@ -273,10 +282,25 @@ class Registering:
         return self._guard.identity is not None and any(ownership.strangers(key, peer) for key in keys)
 
     def _deny(self, peer: Peer, message: Registration, why: str) -> None:
-        kind = _KINDS[type(message)]
-        peer.complain(DENIED, operation=f"{kind} registration", id=message.id[:200], reason=why, **self._guard.origin)
+        self._complain(peer, message, why)
         if isinstance(message, RegisterTrigger):
             peer.refuse_trigger(message, message.id, InvocationForbidden(message=why).encode())
+
+    def _complain(self, peer: Peer, message: Registration, why: str) -> None:
+        kind = _KINDS[type(message)]
+        peer.complain(DENIED, operation=f"{kind} registration", id=message.id[:200], reason=why, **self._guard.origin)
+
+
+def function_refusal(guard: Guard, given: str, namespace: str, invocation: object | None) -> str | None:
+    """Why it may not have a function; None: it may."""
+    rights = guard.rights
+    if rights.registers is not None and given not in rights.registers:
+        return "function registration not allowed for this session"
+    if not rights.may_declare(namespace):
+        return f"namespace '{namespace}' not allowed for this session"
+    if invocation is not None and guard.identity is not None and not rights.calls_urls:
+        return "registration of HTTP functions not allowed for this session (set `allow_http_functions`)"
+    return None
 
 
 _KINDS: dict[type, str] = {

@@ -15,7 +15,7 @@ NO_CONTEXT = b"{}"
 
 
 class Rights(Struct, frozen=True, kw_only=True):
-    """Fixed for the life of a connection.
+    """Fixed for the life of a connection, unless the rules of its listener change (20 §10).
 
     Attributes:
         who: for the log: the name of a token, or how the session was let in.
@@ -30,6 +30,7 @@ class Rights(Struct, frozen=True, kw_only=True):
         calls_urls: whether it may register functions that are URLs, which the engine calls.
         context: JSON, for hooks and middleware.
         prefix: put before the ids of its functions.
+        by_auth_function: whether they are what an auth function returned.
     """
 
     who: str = "anonymous"
@@ -45,6 +46,7 @@ class Rights(Struct, frozen=True, kw_only=True):
     calls_urls: bool = False
     context: bytes = NO_CONTEXT
     prefix: str | None = None
+    by_auth_function: bool = False
 
     def may_declare(self, namespace: str) -> bool:
         """Whether its functions and trigger types may be in a namespace."""
@@ -86,6 +88,7 @@ def read_auth_result(result: bytes, listener: str) -> Rights:
     types = found.allowed_trigger_types
     return Rights(
         who="auth function",
+        by_auth_function=True,
         identity="\0".join((listener, "auth", prefix or "", context.decode())),
         allowed=_patterns(found.allowed_functions),
         forbidden=_patterns(found.forbidden_functions),

@@ -22,7 +22,7 @@ _WORKS = (
 )  # fmt: skip
 # Not values of `configuration`: an entry may show every variable of the engine, and name functions that it calls
 _OPERATES = (
-    "engine::workers::drain", "engine::invocations::cancel", "engine::queue::*", "iii::queue::*", "engine::logs::clear",
+    "engine::workers::drain", "engine::workers::disconnect", "engine::invocations::cancel", "engine::queue::*", "iii::queue::*", "engine::logs::clear",
     "engine::traces::clear", "engine::alerts::*", "engine::register_trigger", "engine::unregister_trigger", "configuration::list",
     "configuration::schema",
 )  # fmt: skip

@@ -70,6 +70,10 @@ class FunctionDetail(Struct, kw_only=True):
     metadata: Annotated[Raw | UnsetType, Meta(description="Metadata as registered.")] = UNSET
     registered_triggers: Annotated[list[BoundTrigger], Meta(description="Live triggers of the function.")]
     replicas: Annotated[ReplicaDetail | UnsetType, Meta(description="Copies of a replicated function.")] = UNSET
+    args_format: Annotated[Raw | UnsetType, Meta(description="JSON Schema of the args that observers give.")] = UNSET
+    private: Annotated[bool | UnsetType, Meta(description="True: only its own worker may call the function.")] = UNSET
+    observable: Annotated[bool | UnsetType, Meta(description="False: the function must not be observed.")] = UNSET
+    observers: Annotated[int | UnsetType, Meta(description="Number of its observers, if there are any.")] = UNSET
 
 
 def function_row(function: Function, shape: Shape) -> FunctionRow:
@@ -101,8 +105,9 @@ def plain_function_row(function: Function, shape: Shape) -> FunctionRow:
     )
 
 
-def function_detail(function: Function, bound: Iterable[Binding]) -> FunctionDetail:
+def function_detail(function: Function, bound: Iterable[Binding], observers: int = 0) -> FunctionDetail:
     """The info of one function with the live triggers that are bound to it."""
+    traits = function.traits
     return FunctionDetail(
         function_id=function.id,
         namespace=function.namespace,
@@ -113,6 +118,10 @@ def function_detail(function: Function, bound: Iterable[Binding]) -> FunctionDet
         metadata=unless_null(function.metadata),
         registered_triggers=[BoundTrigger(binding.id, binding.trigger_type, Raw(binding.config)) for binding in bound],
         replicas=_replicas(function),
+        args_format=UNSET if traits.args_format is None else Raw(traits.args_format),
+        private=traits.private or UNSET,
+        observable=UNSET if traits.observable else False,
+        observers=observers or UNSET,
     )
 
 

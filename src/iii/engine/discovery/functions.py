@@ -159,7 +159,8 @@ class FunctionDiscovery:
 
     def _details(self, functions: list[Function], view: View) -> list[FunctionDetail]:
         bound = bound_to(functions, filter(view.trigger, self._engine.bindings))
-        return [function_detail(function, bound[function.key]) for function in functions]
+        store = self._engine.observers.store
+        return [function_detail(each, bound[each.key], len(store.of(each.key))) for each in functions]
 
     def _resolve(self, function_id: str, namespace: str | None) -> Function | None:
         functions = self._engine.functions

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ENGINE_RUNTIME = "engine"
 CONNECTED = "connected"
 MODULE_STATUS = "available"
+_HEARD_S = 5.0  # as exactly as it is known: connections are looked at that often
 
 
 class WorkerRow(Struct, kw_only=True):
@@ -59,6 +60,13 @@ class WorkerRow(Struct, kw_only=True):
         dict[str, Any] | UnsetType | None, Meta(description="Metrics that the worker reported in the last two minutes.")
     ] = UNSET
     telemetry: dict[str, str | None] | None
+    silent_ms: Annotated[
+        int | UnsetType,
+        Meta(
+            description="Milliseconds since anything was heard of the worker, which is pinged every 20 s; absent below 5,000, "
+            "and for the engine's own modules."
+        ),
+    ] = UNSET
 
 
 def session_row(engine: Engine, session: Peer, functions: list[str], *, go_caller: bool) -> WorkerRow:
@@ -85,6 +93,7 @@ def session_row(engine: Engine, session: Peer, functions: list[str], *, go_calle
         internal=False,
         latest_metrics=session.gauges.latest(engine.clock.now(), info.runtime),
         telemetry=info.telemetry,
+        silent_ms=_silent_ms(session),
     )
 
 
@@ -109,3 +118,8 @@ def module_row(engine: Engine, module: Installed, functions: list[str]) -> Worke
         latest_metrics=None,
         telemetry=None,
     )
+
+
+def _silent_ms(session: Peer) -> int | UnsetType:
+    silent_s = session.link.silent_s
+    return int(silent_s * 1000) if silent_s >= _HEARD_S else UNSET

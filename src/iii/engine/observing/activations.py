@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-import msgspec
-
 from iii.engine.invocation import Invocation
 from iii.engine.observing.codes import LOOP_GUARD, MAX_FIRES, OVERFLOW, TARGET_UNAVAILABLE
 from iii.engine.observing.origin import CallOrigin
@@ -45,8 +43,6 @@ ACTIVATION_DROPPED = LogEvent(
 
 _AT_ONCE = 50  # activations of one call that are started before anything else is done
 _BACKLOG = 100_000  # matches that wait for their turn
-
-_json = msgspec.json.Encoder().encode
 
 
 class RunningCall(Protocol):
@@ -127,11 +123,12 @@ class Activations:
         observer.waiting_bytes = 0
         observer.waiting.clear()
 
-    def origin(self, observer: Observer, caller: bytes, depth: int) -> tuple[CallOrigin, str]:
+    def origin(self, observer: Observer, caller: bytes, depth: int) -> tuple[CallOrigin, bytes]:
         """What a call that an observer makes carries, and the id of its activation."""
         activation_id = new_id()
-        activation = b'{"observer_id":%b,"activation_id":"%b"}' % (_json(observer.id), activation_id.encode())
-        return CallOrigin(caller, depth, activation, observer.party.peer), activation_id
+        identified = activation_id.encode()
+        activation = b'{"observer_id":%b,"activation_id":"%b"}' % (observer.id_text, identified)
+        return CallOrigin(caller, depth, activation, observer.party.peer), identified
 
     def fired(self, observer: Observer) -> None:
         """One more was started; perhaps the last."""
@@ -194,29 +191,29 @@ class Activations:
     def _start(self, observer: Observer, outcome: Outcome) -> None:
         definition = observer.definition
         namespace, function_id = definition.target
-        if self._router.functions.find(function_id, namespace) is None:
+        target = self._router.functions.find(function_id, namespace)
+        if target is None:
             observer.drop(TARGET_UNAVAILABLE.code)
             return
         origin, activation_id = self.origin(observer, outcome.cause, outcome.depth + 1)
         if definition.deliver == "envelope":
-            data = outcome.envelope(observer.id, activation_id, definition.capture)
+            data = outcome.envelope(observer.opening, activation_id, observer.capture)
         else:
             data = outcome.part(definition.deliver) or b"null"
         activation = Activation(self, observer)
         observer.running[activation] = self._clock.now()
         observer.fires += 1
-        self._router.invoke(
-            Invocation(
-                function_id,
-                namespace,
-                memoryview(data) if len(data) > FRAGMENT_BYTES else data,
-                activation,
-                metadata=NULL if observer.metadata == b"null" else observer.metadata,
-                traceparent=outcome.traceparent,
-                baggage=outcome.baggage,
-                origin=origin,
-            )
+        invocation = Invocation(
+            function_id,
+            namespace,
+            memoryview(data) if len(data) > FRAGMENT_BYTES else data,
+            activation,
+            metadata=NULL if observer.metadata == b"null" else observer.metadata,
+            traceparent=outcome.traceparent,
+            baggage=outcome.baggage,
+            origin=origin,
         )
+        self._router.hand_over(invocation, target)
         self.fired(observer)
 
     def _watch_stall(self, observer: Observer) -> None:

@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 from iii.engine.observing.codes import INVALID_ARGS, INVALID_FILTER, LIMIT_EXCEEDED, SELF_TARGET
 from iii.engine.observing.filters.compiled import CompiledFilter
 from iii.engine.observing.filters.syntax import InvalidFilter
+from iii.engine.observing.outcome import PARTS
 from iii.engine.ownership import Key
 from iii.protocol.errors import BlankNamespace
 from iii.protocol.limits import (
@@ -22,7 +23,6 @@ from iii.protocol.names import is_blank
 from iii.protocol.observe_messages import LegacyTrigger, Observe, ObserverView
 from iii.protocol.quoted import shortened
 
-PARTS = ("input", "output", "error", "caller", "metadata")
 _CAPTURED = ("input", "output", "caller")
 _OUTCOMES = ("success", "error", "complete")
 _DELIVERIES = ("envelope", "input", "output")

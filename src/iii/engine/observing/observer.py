@@ -38,34 +38,16 @@ class Observer:
         errors: activations that failed.
         state, reason: as last told.
         running: activations that have no answer yet, and since when.
+        matches, roots: of the filter, at hand.
+        on_success, on_error: outcomes that it wants.
+        id_text, opening, capture: parts of what its target gets.
         waiting: outcomes of calls that are to activate it when others have ended.
     """
 
     __slots__ = (
-        "_args",
-        "announced",
-        "answered",
-        "definition",
-        "disposed",
-        "dropped",
-        "error",
-        "errors",
-        "expires_at_ms",
-        "expiry",
-        "filter",
-        "fires",
-        "id",
-        "number",
-        "party",
-        "reason",
-        "running",
-        "stalled",
-        "state",
-        "unconfirmed",
-        "waiting",
-        "waiting_bytes",
-        "warnings",
-        "was_active",
+        "_args", "announced", "answered", "capture", "definition", "disposed", "dropped", "error", "errors", "expires_at_ms",
+        "expiry", "filter", "fires", "id", "id_text", "matches", "number", "on_error", "on_success", "opening", "party",
+        "reason", "roots", "running", "stalled", "state", "unconfirmed", "waiting", "waiting_bytes", "warnings", "was_active",
     )  # fmt: skip
 
     def __init__(
@@ -98,6 +80,11 @@ class Observer:
         """It is told to do this from now on."""
         self.definition = definition
         self.filter = compiled
+        self.matches, self.roots = compiled.matches, compiled.roots
+        self.on_success, self.on_error = definition.on != "error", definition.on != "success"
+        self.id_text = msgspec.json.encode(self.id)
+        self.opening = b'{"observer_id":%b,"activation_id":"' % self.id_text
+        self.capture = tuple((part, b',"%b":' % part.encode()) for part in definition.capture)
         self._args: dict[str, Any] | None = None
 
     @property
@@ -161,11 +148,6 @@ class Observer:
     def acknowledged(self) -> bool:
         """Whether a host that must has acknowledged it; further copies of that host are not waited for again."""
         return not self.unconfirmed or (self.was_active and len(self.unconfirmed) < len(self.announced))
-
-    def is_for(self, succeeded: bool) -> bool:
-        """Whether it wants calls that end so."""
-        on = self.definition.on
-        return on == "complete" or (on == "success") is succeeded
 
     def drop(self, code: str, count: int = 1) -> None:
         """It misses calls, for this reason."""

@@ -21,7 +21,7 @@ from iii.engine.observing.source_check import check_source
 from iii.engine.observing.states import state_of
 from iii.engine.observing.store import ObserverStore
 from iii.engine.observing.through import CallsThrough
-from iii.engine.observing.watch import CallWatch
+from iii.engine.observing.watch import CallWatch, KeptBytes
 from iii.protocol.errors import ErrorBody, ErrorCode, InvocationError
 from iii.protocol.limits import LONGEST_TIMEOUT_MS
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -57,6 +57,7 @@ class Observers:
         self.through = CallsThrough(clock, router, self.store, self.activations)
         self.hosting = Hosting(clock, self._functions, turns, self.store, self.refresh, self.fail, local_dispatch)
         self.events: Listeners[[Observer]] = Listeners()
+        self.kept = KeptBytes()
         self.parties = Parties(clock, turns, self.refresh, self.dispose)
         self._watches: dict[Key, CallWatch] = {}
         self._functions.served.subscribe(self._served)
@@ -221,7 +222,7 @@ class Observers:
     def _watch(self, key: Key) -> CallWatch:
         watch = self._watches.get(key)
         if watch is None:
-            watch = self._watches[key] = CallWatch(key, self._clock, self.activations.activate)
+            watch = self._watches[key] = CallWatch(key, self._clock, self.activations.activate, self.kept)
         return watch
 
     def _show(self, key: Key) -> None:

@@ -17,99 +17,119 @@ _decode = msgspec.json.Decoder().decode
 _json = msgspec.json.Encoder().encode
 _SMALL_BYTES = 16 * KIB
 UNREADABLE = object()
+PARTS = ("input", "output", "error", "caller", "metadata")
 
 
 class Outcome:
     """One call that is over; its parts stay JSON, which is looked into at most once.
 
     Attributes:
-        parts: by name, those that exist.
         succeeded: whether it did.
+        decoded: what was looked into.
+        unreadable: whether a part could not be.
         depth: how many observers had caused it.
         duration_ms, started_at_ms: of the call.
         traceparent, baggage: of the call.
     """
 
     __slots__ = (
-        "_cause", "_decoded", "_input", "_members", "baggage", "depth", "duration_ms", "function_id", "invocation_id", "namespace",
-        "parts", "started_at_ms", "succeeded", "traceparent",
+        "_cause", "_input", "_members", "_parts", "baggage", "decoded", "depth", "duration_ms", "function_id", "invocation_id",
+        "namespace", "started_at_ms", "succeeded", "traceparent", "unreadable",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(self, succeeded: bool, parts: Mapping[str, bytes | Raw | memoryview]) -> None:
+        """The rest is told with `describe`."""
+        self._parts = parts
+        self.succeeded = succeeded
+        self._input: bytes | None = None
+        self.decoded: dict[str, Any] | None = None
+        self.unreadable = False
+
+    def describe(
         self,
         function_id: str,
         namespace: str,
         invocation_id: str,
-        succeeded: bool,
-        parts: Mapping[str, bytes | Raw | memoryview],
         depth: int = 0,
         started_at_ms: int = 0,
         duration_ms: float = 0.0,
         traceparent: str | None = None,
         baggage: str | None = None,
     ) -> None:
+        """What an envelope says besides the parts."""
         self.function_id = function_id
         self.namespace = namespace
         self.invocation_id = invocation_id
-        self.succeeded = succeeded
-        self.parts = parts
         self.depth = depth
         self.started_at_ms = started_at_ms
         self.duration_ms = duration_ms
         self.traceparent = traceparent
         self.baggage = baggage
-        self._decoded: dict[str, Any] = {}
         self._members: bytes | None = None
-        self._input: bytes | None = None
         self._cause: bytes | None = None
 
     @property
     def size(self) -> int:
         """About the bytes that it keeps."""
-        return 1000 + sum(memoryview(part).nbytes for part in self.parts.values())
+        return 1000 + sum(memoryview(part).nbytes for name in PARTS if (part := self.raw(name)) is not None)
 
     @property
     def cause(self) -> bytes:
         """The caller of what it activates."""
         if self._cause is None:
-            named = {"worker_name": "iii-engine", "function_id": self.function_id, "invocation_id": self.invocation_id}
-            self._cause = _json(named)
+            self._cause = b'{"worker_name":"iii-engine","function_id":%b,"invocation_id":%b}' % (
+                _json(self.function_id), _json(self.invocation_id),
+            )  # fmt: skip
         return self._cause
+
+    def raw(self, name: str) -> bytes | Raw | memoryview | None:
+        """A part as it came; None if it does not exist."""
+        return self._parts.get(name)
 
     def part(self, name: str) -> bytes | None:
         """One as JSON; None if it does not exist. The input is without the caller's id that the engine adds."""
         if name == "input":
-            if self._input is None and name in self.parts:
-                self._input = unsigned(bytes(self.parts[name]))
+            if self._input is None:
+                sent = self.raw(name)
+                self._input = None if sent is None else unsigned(bytes(sent))
             return self._input
-        part = self.parts.get(name)
+        part = self.raw(name)
         return None if part is None else bytes(part)
 
     def document(self, roots: frozenset[str]) -> dict[str, Any]:
         """The decoded parts, of these roots at least; one that cannot be looked into is UNREADABLE."""
-        decoded = self._decoded
+        decoded = self.decoded
+        if decoded is None:
+            decoded = self.decoded = {}
         for root in roots:
-            if root not in decoded and root in self.parts:
-                decoded[root] = _read(self.part(root) or b"null")
+            if root not in decoded:
+                part = self.part(root)
+                if part is not None:
+                    decoded[root] = value = _read(part)
+                    if value is UNREADABLE:
+                        self.unreadable = True
         return decoded
 
-    def envelope(self, observer_id: str, activation_id: str, capture: tuple[str, ...]) -> bytes:
-        """What a target gets: of the parts only those that its observer captures."""
-        pieces = [
-            b'{"observer_id":', _json(observer_id), b',"activation_id":"', activation_id.encode(), b'"', self._common(),
-        ]  # fmt: skip
-        for name in capture:
+    def envelope(self, opening: bytes, activation_id: bytes, capture: tuple[tuple[str, bytes], ...]) -> bytes:
+        """What a target gets: of the parts only those that its observer captures.
+
+        Args:
+            opening: how it begins, up to the id of the activation.
+            capture: names of parts, and how each is introduced.
+        """
+        pieces = [opening, activation_id, self._common()]
+        for name, introduced in capture:
             part = self.part(name)
             if part is not None:
-                pieces += (b',"%b":' % name.encode(), part)
+                pieces += (introduced, part)
         pieces.append(b"}")
         return b"".join(pieces)
 
     def _common(self) -> bytes:
         if self._members is None:
-            self._members = b',"function_id":%b,"namespace":%b,"invocation_id":%b,"status":"%b","started_at_ms":%d,"duration_ms":%b' % (
+            self._members = b'","function_id":%b,"namespace":%b,"invocation_id":%b,"status":"%b","started_at_ms":%d,"duration_ms":%.3f' % (
                 _json(self.function_id), _json(self.namespace), _json(self.invocation_id),
-                b"success" if self.succeeded else b"error", self.started_at_ms, _json(round(self.duration_ms, 3)),
+                b"success" if self.succeeded else b"error", self.started_at_ms, self.duration_ms,
             )  # fmt: skip
         return self._members
 

@@ -176,18 +176,18 @@ def _outcome(function: Function, report: _Report, peer: Peer) -> Outcome:
             parts[name] = bytes(part)
     if bytes(report.metadata) != b"null":
         parts["metadata"] = bytes(report.metadata)
-    return Outcome(
+    outcome = Outcome(succeeded, parts)
+    outcome.describe(
         function.id,
         function.namespace,
         report.invocation_id[:_ID_CHARACTERS],
-        succeeded,
-        parts,
         depth_of(report.observe_depth),
         int(_time(report.started_at_ms)),
         _time(report.duration_ms),
         valid_traceparent(_string(report.traceparent)),
         _string(report.baggage) or None,
     )
+    return outcome
 
 
 def _time(sent: Raw) -> float:

@@ -21,12 +21,13 @@ TOO_LARGE = "TOO_LARGE"  # dropped: a filter looks into a part that is too large
 class Snapshot:
     """Made anew when they change; in the order in which they were created."""
 
-    __slots__ = ("_by_key", "_others", "_path", "by_id", "observers")
+    __slots__ = ("_by_key", "_others", "_path", "_root", "by_id", "observers")
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self.observers = tuple(sorted(observers, key=lambda each: each.number))
         self.by_id = {observer.id: observer for observer in self.observers}
         self._path: Path | None = None
+        self._root: frozenset[str] = frozenset()
         self._others: tuple[Observer, ...] = ()
         self._by_key: dict[Hashable, list[Observer]] = {}
         if len(self.observers) > UNINDEXED:
@@ -40,11 +41,24 @@ class Snapshot:
             candidates = self._found(self._path, outcome)
         else:
             candidates = self.observers
-        return [observer for observer in candidates if _matches(observer, outcome)]
+        succeeded, found = outcome.succeeded, []
+        for observer in candidates:
+            if not (observer.on_success if succeeded else observer.on_error):
+                continue
+            matches = observer.matches
+            if matches is None:
+                found.append(observer)
+                continue
+            document = outcome.document(observer.roots)
+            if outcome.unreadable and any(document.get(root) is UNREADABLE for root in observer.roots):
+                observer.drop(TOO_LARGE)
+            elif matches(document):
+                found.append(observer)
+        return found
 
     def _found(self, path: Path, outcome: Outcome) -> Iterable[Observer]:
-        document = outcome.document(frozenset((path.root,)))
-        if document.get(path.root) is UNREADABLE:
+        document = outcome.document(self._root)
+        if outcome.unreadable and document.get(path.root) is UNREADABLE:
             return self.observers
         found = self._by_key.get(scalar_key(path.find(document)))
         if found is None:
@@ -58,21 +72,8 @@ class Snapshot:
         if not paths:
             return
         path = self._path = paths.most_common(1)[0][0]
+        self._root = frozenset((path.root,))
         self._others = tuple(each for each in self.observers if path not in conditions[each])
         for observer, demanded in conditions.items():
             for key in demanded.get(path, ()):
                 self._by_key.setdefault(key, []).append(observer)
-
-
-def _matches(observer: Observer, outcome: Outcome) -> bool:
-    if not observer.is_for(outcome.succeeded):
-        return False
-    compiled = observer.filter
-    matches = compiled.matches
-    if matches is None:
-        return True
-    document = outcome.document(compiled.roots)
-    if UNREADABLE in document.values() and any(document.get(root) is UNREADABLE for root in compiled.roots):
-        observer.drop(TOO_LARGE)
-        return False
-    return matches(document)

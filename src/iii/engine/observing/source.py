@@ -116,10 +116,11 @@ class EventSource:
 
     def _outcome(self, event: bytes, depth: int, trace: Trace, observers: Observers) -> Outcome:
         parts = {"input": event, "output": b"null", "caller": ENGINE_CALLER}
-        return Outcome(
-            self.function_id, DEFAULT_NAMESPACE, new_id(), True, parts, depth, observers.time_ms(), 0.0, trace.traceparent,
-            trace.baggage,
+        outcome = Outcome(True, parts)
+        outcome.describe(
+            self.function_id, DEFAULT_NAMESPACE, new_id(), depth, observers.time_ms(), 0.0, trace.traceparent, trace.baggage
         )  # fmt: skip
+        return outcome
 
 
 def _refuse(invocation: Invocation, function: Function) -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from iii.engine.invocation import Invocation
+from iii.engine.observing.codes import OVERFLOW
 from iii.engine.observing.origin import caller_of, depth_of_call
 from iii.engine.observing.outcome import Outcome, call_outcome_id
 from iii.engine.observing.snapshot import Snapshot
 from iii.protocol.json_text import BAD_JSON
+from iii.protocol.limits import OBSERVED_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.message import NULL
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from iii.engine.clock import Clock
     from iii.engine.functions import Function
+    from iii.engine.invocation import Invocation, Waiter
     from iii.engine.observing.observer import Observer
     from iii.engine.ownership import Key
 
@@ -35,13 +37,23 @@ Activate: TypeAlias = "Callable[[list[Observer], Outcome], None]"
 _names = msgspec.json.Decoder(list[str])
 
 
+class KeptBytes:
+    """How much of the payloads of calls is kept for observers until they are answered."""
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
 class CallWatch:
     """Of one function, whoever serves it; its active observers."""
 
-    __slots__ = ("_active", "_snapshot", "activate", "clock", "key")
+    __slots__ = ("_active", "_snapshot", "activate", "clock", "kept", "key")
 
-    def __init__(self, key: Key, clock: Clock, activate: Activate) -> None:
+    def __init__(self, key: Key, clock: Clock, activate: Activate, kept: KeptBytes) -> None:
         self.key = key
+        self.kept = kept
         self.clock = clock
         self.activate = activate
         self._active: dict[str, Observer] = {}
@@ -77,43 +89,55 @@ class CallWatch:
         except Exception as error:  # whatever has happened goes on
             EVALUATION_FAILED(error, function=outcome.function_id)
 
-    def follow(self, invocation: Invocation, function: Function) -> Invocation:
-        """A call is about to be handed to the function: what is handed over in its place."""
+    def follow(self, invocation: Invocation, function: Function) -> None:
+        """A call is about to be handed to the function: see what becomes of it."""
         if function.traits.owner_delivers:
-            return invocation
-        return Observation(self, self.snapshot, invocation, function).inner
+            return
+        snapshot = self._snapshot
+        if snapshot is None:
+            snapshot = self.snapshot
+        size = memoryview(invocation.data).nbytes
+        if self.kept.size + size > OBSERVED_BYTES:  # they would stay as long as the calls run (P6)
+            for observer in snapshot.observers:
+                observer.drop(OVERFLOW.code)
+            return
+        self.kept.size += size
+        invocation.waiter = invocation.followed = Observation(self, snapshot, invocation, function, size)
 
 
-class Observation:
-    """Between a call and the one that its function gets: the waiter of one, the runner of the other.
+class Observation(Outcome):
+    """Of one call, from when it is handed over: between it and whoever waits for it.
 
     A caller that leaves changes nothing: the answer counts when it comes.
     """
 
-    __slots__ = ("_chosen", "_delivered", "_function", "_input", "_metadata", "_outer", "_snapshot", "_watch", "inner")
+    __slots__ = ("_answer", "_chosen", "_delivered", "_function", "_input_sent", "_invocation", "_metadata", "_size", "_snapshot", "_waiter", "_watch")  # fmt: skip
 
-    def __init__(self, watch: CallWatch, snapshot: Snapshot, outer: Invocation, function: Function) -> None:
+    def __init__(
+        self, watch: CallWatch, snapshot: Snapshot, invocation: Invocation, function: Function, size: int
+    ) -> None:
+        # not the one of an Outcome: what that sets is looked up when it is asked for, which it seldom is
         self._watch = watch
+        self._size = size
         self._snapshot = snapshot
-        self._outer: Invocation | None = outer
         self._function = function
-        self._input = outer.data
-        self._metadata = outer.metadata
+        self._waiter: Waiter | None = invocation.waiter
+        self._input_sent = invocation.data
+        self._metadata = invocation.metadata
         self._chosen: list[str] | None = None
         self._delivered = False
-        self.inner = Invocation(
-            outer.function_id, outer.namespace, outer.data, self, outer.caller, outer.call_id, outer.metadata,
-            outer.traceparent, outer.baggage, outer.echo, None, None, outer.request, outer.timeout_ms, None, 0.0, outer.origin,
-        )  # fmt: skip
-        outer.id, outer.runner = outer.call_id or "", self
-        outer.data = outer.metadata = NULL
 
     @property
     def wants_answers(self) -> bool:
-        outer = self._outer
-        return outer is not None and not outer.is_void
+        waiter = self._waiter
+        return waiter is not None and waiter.wants_answers
 
-    def chosen(self, matched: Raw, delivered: Raw) -> None:
+    def detach(self) -> Waiter | None:
+        """The caller is not told any more; whom to tell instead."""
+        waiter, self._waiter = self._waiter, None
+        return waiter
+
+    def choose(self, matched: Raw, delivered: Raw) -> None:
         """Its host says whom it is for (21 §9); what cannot be read is not said."""
         self._delivered = bytes(delivered) == b"true"
         if matched is not NULL:
@@ -123,79 +147,66 @@ class Observation:
                 self._chosen = None
 
     def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
-        outer = self._release()
-        if outer is not None:
-            outer.complete(result)
-        self._over(True, b"null" if result is None else result)
+        waiter = self._waiter
+        self._watch.kept.size -= self._size
+        if waiter is not None:
+            waiter.answered(invocation, result)
+        if not self._delivered:
+            self._over(invocation, True, b"null" if result is None else result)
 
     def failed(self, invocation: Invocation, error: bytes) -> None:
-        outer = self._release()
-        if outer is not None:
-            outer.fail(error)
-        if self._reached():
-            self._over(False, error)
+        waiter = self._waiter
+        self._watch.kept.size -= self._size
+        if waiter is not None:
+            waiter.failed(invocation, error)
+        if not self._delivered and self._reached(invocation):
+            self._over(invocation, False, error)
 
-    def let_go(self, invocation_id: str, cancels: bool) -> None:
-        """The caller is not told any more; whoever runs it may be told to stop."""
-        self._outer = None
-        runner = self.inner.runner
-        if cancels and runner is not None and self.inner.id is not None:
-            runner.stop(self.inner.id)
+    def raw(self, name: str) -> bytes | Raw | memoryview | None:
+        if name == "input":
+            return self._input_sent
+        if name == ("output" if self.succeeded else "error"):
+            return self._answer
+        if name == "caller":
+            return caller_of(self._invocation)
+        if name == "metadata" and self._metadata is not NULL and bytes(self._metadata) != b"null":
+            return self._metadata
+        return None
 
-    def stop(self, invocation_id: str) -> None:
-        """As `let_go`, for a call that is observed twice over."""
-        self.let_go(invocation_id, True)
-
-    def slow_down(self, seconds: float) -> None:
-        if self.inner.runner is not None:
-            self.inner.runner.slow_down(seconds)
-
-    def _release(self) -> Invocation | None:
-        outer, self._outer = self._outer, None
-        if outer is not None:
-            outer.id, outer.runner = self.inner.id, self.inner.runner
-        return outer
-
-    def _reached(self) -> bool:
+    def _reached(self, invocation: Invocation) -> bool:
         """Whether a failed call came to whoever runs it: not one that was refused on the way, and of one that was lost on
         it only if no host decides whom its calls are for."""
-        function, inner = self._function, self.inner
+        function = self._function
         if function.owner.in_process or function.invocation is not None:
             return True
-        stopped = inner.runner is None
-        return inner.id is not None and not (stopped and function.traits.args_format is not None)
+        stopped = invocation.runner is None
+        return invocation.id is not None and not (stopped and function.traits.args_format is not None)
 
-    def _over(self, succeeded: bool, answer: bytes | memoryview) -> None:
-        if self._delivered:
-            return
+    def _over(self, invocation: Invocation, succeeded: bool, answer: bytes | memoryview) -> None:
         try:
-            outcome = self._outcome(succeeded, answer)
-            matching = self._snapshot.matching(outcome, self._chosen)
+            self.succeeded = succeeded
+            self._answer = answer
+            self._invocation = invocation
+            self.decoded = self._input = None
+            self.unreadable = False
+            matching = self._snapshot.matching(self, self._chosen)
             if matching:
-                self._watch.activate(matching, outcome)
+                self._complete(invocation)
+                self._watch.activate(matching, self)
         except Exception as error:  # whoever reads the answer from its connection goes on
             EVALUATION_FAILED(error, function=self._function.id)
 
-    def _outcome(self, succeeded: bool, answer: bytes | memoryview) -> Outcome:
-        inner, clock = self.inner, self._watch.clock
-        parts: dict[str, bytes | Raw | memoryview] = {
-            "input": self._input,
-            "output" if succeeded else "error": answer,
-            "caller": caller_of(inner),
-        }
-        metadata = self._metadata
-        if metadata is not NULL and bytes(metadata) != b"null":
-            parts["metadata"] = metadata
-        duration_ms = (clock.now() - inner.began) * 1000
-        return Outcome(
-            self._function.id,
-            self._function.namespace,
-            call_outcome_id(inner.id or inner.call_id),
-            succeeded,
-            parts,
-            depth_of_call(inner),
+    def _complete(self, invocation: Invocation) -> None:
+        """It is for somebody: what an envelope says besides."""
+        clock, function = self._watch.clock, self._function
+        duration_ms = (clock.now() - invocation.began) * 1000
+        self.describe(
+            function.id,
+            function.namespace,
+            call_outcome_id(invocation.id or invocation.call_id),
+            depth_of_call(invocation),
             clock.time_ms() - int(duration_ms),
             duration_ms,
-            inner.traceparent,
-            inner.baggage,
+            invocation.traceparent,
+            invocation.baggage,
         )

@@ -57,13 +57,21 @@ class Observing:
         self._complained = self._ended = False
         peer.calling.through = self._through
 
-    def hear(self, message: ObservingMessage) -> None:
-        """Act on it, or keep it until the announcement; of a client without the feature it is ignored."""
+    def hear(self, message: ObservingMessage, decided: bool) -> None:
+        """Act on it, or keep it until the announcement; of a client without the feature it is ignored.
+
+        Args:
+            decided: whether the time for an announcement is over (N2).
+        """
         if self._ready:
             self._count += 1
             if not self._count % _AT_ONCE:
                 self._let_others_in()
             self._act_on(message)
+            return
+        if decided and not self._peer.announced:
+            self._held, self._bytes = [], 0
+            self._complain("the worker did not announce itself in time")
             return
         size = len(encode_message(message))
         if len(self._held) >= HELD_OBSERVES or self._bytes + size > HELD_OBSERVES_BYTES:

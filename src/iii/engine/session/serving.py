@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from iii.engine.dialect import Dialect
 from iii.engine.frames import invocation_frame, invocation_parts, with_deadline, with_members
 from iii.engine.observing.origin import caller_of, with_depth
-from iii.engine.observing.watch import Observation
 from iii.engine.session.calling import NOT_READING
 from iii.protocol.backpressure import Backpressure
 from iii.protocol.codec import encode_message
@@ -127,9 +126,9 @@ class Serving:
         """As `result`, of a worker that may say which observers the call is for (21 §9)."""
         if message.matched is not NULL or message.delivered is not NULL:
             invocation = self.handling.get(message.invocation_id)
-            waiter = None if invocation is None else invocation.waiter
-            if isinstance(waiter, Observation):
-                waiter.chosen(message.matched, message.delivered)
+            followed = None if invocation is None else invocation.followed
+            if followed is not None:
+                followed.choose(message.matched, message.delivered)
         self.result(message)
 
     def fail_undecodable(self, error: Undecodable) -> bool:

@@ -205,7 +205,7 @@ class Session(Peer):
                     self._stay_out()
                 self._observing.reattached(message)
             case Observe() | Unobserve() | ObserverAck() | InvocationsObserved() | LocalInvocationStats():
-                self._observing.hear(message)
+                self._observing.hear(message, self._undecided is None)
             case _:
                 self._register(message)
 

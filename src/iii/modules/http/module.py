@@ -115,6 +115,7 @@ class Http(Module):
 
     async def start(self) -> None:
         """Bind and serve. Raises StartFailure."""
+        self._entrust(self.config)
         for name in await self._remembered.read():
             self.away.add(name)
         self._servers = await self._opened(self.config)
@@ -169,11 +170,19 @@ class Http(Module):
             servers = self._servers
         left, self._servers = self._servers, servers
         self.config = config
+        self._entrust(config)
         self.application.adjust(Settings(config))
         if moved:
             READY(routes_served_at=self._url)
             await asyncio.gather(*(server.stop(MOVED_S) for server in left))
         return Adjusted.NOW
+
+    def _entrust(self, config: HttpConfig) -> None:
+        """What every request passes is not for sessions (20 §5)."""
+        named = {entry.function_id for entry in config.middleware}
+        if config.not_found_function is not None:
+            named.add(config.not_found_function)
+        self.engine.functions.entrusted |= named
 
     async def quiet(self) -> None:
         """Close the port, let requests at work end, then break them off: `drain_s` and a little, whatever clients do."""
@@ -210,7 +219,8 @@ class Http(Module):
     def _add(self, route: Route[Endpoint]) -> None:
         """Raises RouteConflict, TriggerRegistrationFailed."""
         self._check_owner(route)
-        self.routes.add(route)
+        trusted = _identity(route) is None
+        self.routes.add(route, lambda other: trusted and _identity(other) is not None)
         if not route.can_match:
             ROUTE_NEVER_MATCHES(method=route.method, path=route.api_path)
         self.away.forget((route.method, route.api_path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Generic, NamedTuple, TypeVar
 
@@ -147,10 +147,13 @@ class RouteTable(Generic[T]):
         """Method and path of each, as registered."""
         return [(route.method, route.api_path) for route in self._by_trigger.values()]
 
-    def add(self, route: Route[T]) -> None:
+    def add(self, route: Route[T], goes_before: Callable[[Route[T]], bool] = lambda other: False) -> None:
         """The last route of a method and path serves; the one before waits for its turn (T6).
 
         A trigger's earlier route goes (T4), unless the new one is refused.
+
+        Args:
+            goes_before: whether it is taken in any case in the place of another one.
 
         Raises:
             RouteConflict: nothing has changed.
@@ -159,7 +162,7 @@ class RouteTable(Generic[T]):
         node = self._node(route)
         stack = node.routes.get(route.method, []) if node is not None else []
         for other in stack:
-            if other.names != route.names and other is not earlier:
+            if other.names != route.names and other is not earlier and not goes_before(other):
                 raise RouteConflict(
                     f"Route '{route.method} {route.api_path}' conflicts with already-registered route "
                     f"'{other.method} {other.api_path}': routes with identical structure but different path-parameter "

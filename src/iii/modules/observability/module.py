@@ -171,7 +171,7 @@ class Observability(Module):
 
     def sources(self) -> Iterator[EventSource]:
         """What is observed of it."""
-        yield self._observed_log.source
+        yield from (self._observed_log.source, self.watched.source)
 
     def bind(self, binding: Binding) -> None:
         """Raises TriggerRegistrationFailed."""

@@ -89,11 +89,13 @@ class AccessGate:
         self.joins = JoinBindings(self._firing, joined)
         self.leaves = JoinBindings(self._firing, left)
         self._engine = engine
-        self._config = config
+        self.adjust(config)
 
     def adjust(self, config: StreamConfig) -> None:
         """Other settings count for what is decided from now on."""
         self._config = config
+        if config.auth_function is not None:
+            self._engine.functions.entrusted.add(config.auth_function)  # not for sessions (20 §5)
 
     def check_origin(self, request: RequestHead) -> None:
         """Raises ClientRefused."""

@@ -24,6 +24,17 @@ class OneToken:
     def find(self, token: str) -> Rights | None:
         return Rights(who="ci") if token == TOKEN else None
 
+    def renewed(self, rights: Rights) -> Rights | None:
+        return None
+
+
+class OneCertificate:
+    def find(self, names: tuple[str, ...]) -> Rights | None:
+        return Rights(who="orders") if "orders.example" in names else None
+
+    def renewed(self, rights: Rights, before: object) -> Rights | None:
+        return rights
+
 
 class Door:
     """Logs in, and keeps what came of it."""
@@ -35,9 +46,9 @@ class Door:
         self.denied: list[str] = []
 
     def knock(self, *headers: tuple[str, str], query: str = "", ip_address: str = "10.0.0.1") -> Any:
-        return self.admission.admit(Approach(headers, query, ip_address), self._decided)
+        return self.admission.admit(Approach(headers, query, ip_address), self.decided)
 
-    def _decided(self, access: Access | None, error: InvocationError | None) -> None:
+    def decided(self, access: Access | None, error: InvocationError | None) -> None:
         if access is not None:
             self.granted.append(access)
         if error is not None:
@@ -246,3 +257,34 @@ def test_L8_ten_thousand_failures_keep_little(engine: MemoryEngine) -> None:
     assert len(door.admission.failed_logins) <= 10_000
     engine.clock.advance(100)
     assert len(engine.clock.timers) == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "certified", "who", "denied"),
+    [
+        ((("authorization", f"Bearer {TOKEN}"),), ("orders.example",), "ci", None),  # the token counts first
+        ((("authorization", "Bearer wrong"),), ("x", "orders.example"), "orders", None),
+        ((), ("orders.example",), "orders", None),
+        ((), ("other.example",), None, "no entry of rbac.certificates is for the client certificate of other.example"),
+        ((), (), None, "a token or a client certificate is required"),
+        ((("authorization", "Bearer wrong"),), (), None, "the token is unknown"),
+    ],
+)
+def test_22_4_a_known_certificate_lets_in_behind_a_known_token(
+    engine: MemoryEngine,
+    headers: tuple[tuple[str, str], ...],
+    certified: tuple[str, ...],
+    who: str | None,
+    denied: str | None,
+) -> None:
+    door = Door(engine, OneToken(), auth=None)
+    door.admission.certificates = OneCertificate()
+    door.admission.admit(Approach(headers, "", "10.0.0.1", certified), door.decided)
+    assert [each.rights.who for each in door.granted] == ([] if who is None else [who])
+    assert door.denied == ([] if denied is None else [f"AUTH_ERROR: {denied}"])
+
+
+def test_22_4_the_auth_function_gets_the_names_of_a_certificate() -> None:
+    asked = json.loads(Approach((), "", "10.0.0.1", ("a", "b")).input())
+    assert asked["certificate_names"] == ["a", "b"]
+    assert "certificate_names" not in json.loads(Approach((), "", "10.0.0.1").input())

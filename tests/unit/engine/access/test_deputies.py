@@ -8,6 +8,7 @@ import pytest
 
 from iii.engine.access.forwarded import functions_in
 from iii.engine.access.pattern import Patterns
+from iii.protocol.names import CONFIGURATION_RELAY, STREAM_RELAY, TOPIC_RELAY
 from iii.testing import MemoryEngine
 from tests.unit.engine.access.sessions import access, echoes, error_of, raw, refused_triggers
 
@@ -150,6 +151,16 @@ def test_N4_sessions_cannot_be_the_engine(engine: MemoryEngine, function_id: str
     guest.register(function_id)
 
     assert engine.core.functions.exact(function_id, "orders") is None
+
+
+@pytest.mark.parametrize("relay", [TOPIC_RELAY, STREAM_RELAY, CONFIGURATION_RELAY])
+def test_20_5_another_engine_may_follow_this_one(engine: MemoryEngine, relay: str) -> None:
+    """27 §3 to §5: an adapter `bridge` logs in like a worker."""
+    guest = engine.connect(access=access('match("*")'))
+    guest.register(f"{relay}1")
+    found = engine.core.functions.exact(f"{relay}1", "default")
+    assert found is not None
+    assert found.owner is guest.session
 
 
 def test_N7_a_session_takes_no_trigger_type(engine: MemoryEngine) -> None:

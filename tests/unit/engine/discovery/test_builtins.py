@@ -15,7 +15,8 @@ FUNCTION_IDS = [
     "engine::channels::create", "engine::functions::info", "engine::functions::list",
     "engine::invocations::cancel", "engine::observers::get", "engine::observers::list", "engine::register_trigger",
     "engine::registered-triggers::info", "engine::registered-triggers::list", "engine::trigger-types::list",
-    "engine::triggers::info", "engine::triggers::list", "engine::unregister_trigger", "engine::workers::drain",
+    "engine::triggers::info", "engine::triggers::list", "engine::unregister_trigger",
+    "engine::workers::disconnect", "engine::workers::drain",
     "engine::workers::info", "engine::workers::list", "engine::workers::register",
 ]  # fmt: skip
 

@@ -18,5 +18,6 @@ def engine(clock: FakeClock) -> Iterator[MemoryEngine]:
     observers = engine.core.observers
     assert not len(observers.store)
     assert not observers.activations.waiting_bytes
+    assert not observers.kept.size
     assert all(function.observers is None for function in engine.core.functions)
     assert not clock.timers

@@ -420,3 +420,19 @@ def test_many_observers_are_served_in_turns(
 
     got = [(each["data"]["input"]["n"], each["activation"]["observer_id"]) for each in activations(watcher)]
     assert got == [(n, f"o{number:03}") for n in (1, 2) for number in range(700)]
+
+
+def test_payloads_that_are_kept_for_observers_have_a_limit(
+    host: MemoryWorker, watcher: MemoryWorker, caller: MemoryWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iii.engine.observing.watch.OBSERVED_BYTES", 10_000)
+    active(watcher, host, "o", "a::f", "a::t")
+
+    for _ in range(4):
+        caller.start_call("a::f", {"text": "x" * 4000})
+    for asked in host.invocations():
+        host.answer(asked, 1)
+    call(caller, host, "a::f", {"text": "x" * 4000})
+
+    assert len(activations(watcher)) == 3
+    assert record(watcher, "o")["dropped"] == {"OVERFLOW": 2}

@@ -375,3 +375,31 @@ def test_an_observer_that_cannot_be_read_is_answered(engine: MemoryEngine, sourc
 
     (answer,) = watcher.heard("observeresult")
     assert (answer["id"], answer["error"]["code"]) == ("o", "INVALID_ARGS")
+
+
+def test_who_does_not_announce_itself_in_time_is_not_heard(
+    engine: MemoryEngine, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = engine.connect(functions=["a::t"], announce=False)
+    said = {"type": "observe", "id": "o", "source": {"function_id": "a::f"}, "target": {"function_id": "a::t"}}
+    worker.say(said)
+    clock.advance(6)
+    worker.say(said)
+
+    worker.announce(features=V1)
+
+    assert worker.heard("observeresult") == []
+    assert len([each for each in caplog.records if "Message about observers ignored" in each.message]) == 1
+
+
+def test_an_info_says_how_a_function_may_be_observed(engine: MemoryEngine) -> None:
+    host, watcher = v2(engine, "a::f"), v1(engine, "a::t")
+    host.register("a::g", args_format=ARGS, private=True, observable=False)
+    observe(watcher, "o", "a::f", "a::t")
+
+    infos = [watcher.result_of("engine::functions::info", {"function_id": each}) for each in ("a::f", "a::g")]
+
+    members = ("args_format", "private", "observable", "observers")
+    assert [{key: info[key] for key in members if key in info} for info in infos] == [
+        {"observers": 1}, {"args_format": ARGS, "private": True, "observable": False},
+    ]  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.http.module import Http
+from iii.modules.http.routes import Match
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.access.sessions import access, refused_triggers
 
@@ -52,3 +53,23 @@ def test_20_5_sessions_of_one_identity_share_a_route_and_trusted_workers_take_it
     assert not serving(other, http, "o")
     assert serving(trusted, http, "a")
     assert [route.trigger_id for route in http.routes] == ["a"]
+
+
+@pytest.mark.parametrize("first", ["guest", "trusted"])
+async def test_20_5_a_sessions_parameter_names_block_no_trusted_route(
+    engine: MemoryEngine, http: Http, first: str
+) -> None:
+    trusted = engine.connect(functions=["a::user"])
+    guest = engine.connect(functions=["g::user"], access=access())
+    binds = {
+        "guest": lambda: guest.bind("g", "http", "g::user", {"api_path": "/users/:x", "http_method": "GET"}),
+        "trusted": lambda: trusted.bind("a", "http", "a::user", {"api_path": "/users/:id", "http_method": "GET"}),
+    }
+    for name in sorted(binds, key=lambda name: name != first):
+        binds[name]()
+    found = http.routes.match("GET", "/users/7")
+    assert isinstance(found, Match)
+    assert (found.route.trigger_id, found.path_params) == ("a", {"id": "7"})
+    trusted.drop()
+    found = http.routes.match("GET", "/users/7")
+    assert isinstance(found, Match) is (first == "guest"), "its own, where it had one"

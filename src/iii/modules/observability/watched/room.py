@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from iii.engine.builtin import builtin
 from iii.modules.observability.watched.activity import SpanActivity
+from iii.modules.observability.watched.observed import ObservedSpans
 from iii.modules.observability.watched.streams import LiveStreams
 from iii.modules.observability.watched.triggers import TraceTriggers
 
@@ -37,6 +38,8 @@ class WatchedSpans:
         self._triggers = TraceTriggers(engine)
         self._streams = LiveStreams(engine, kept.collapse)
         self._activity = SpanActivity(engine, kept, self._look)
+        self._observed = ObservedSpans(self._wanted)
+        self.source = self._observed.source
         self.trigger_type = self._triggers.trigger_type
 
     def bind(self, binding: Binding) -> None:
@@ -62,7 +65,7 @@ class WatchedSpans:
     @property
     def active(self) -> bool:
         """Whether anybody wants to know of spans as they come."""
-        return bool(len(self._triggers) or len(self._streams))
+        return bool(len(self._triggers) or len(self._streams) or len(self._observed))
 
     def _wanted(self) -> None:
         self._activity.want(self.active)
@@ -75,3 +78,5 @@ class WatchedSpans:
                 yield from self._triggers.tell(rows, traces)
             if len(self._streams):
                 yield from self._streams.tell(rows, traces)
+            if len(self._observed):
+                yield from self._observed.tell(rows, traces)

@@ -1,1 +1,0 @@
-import{St as e}from"./index-B8wRjLS7.js";var t=e();function n({on:e,onChange:n,children:r}){return(0,t.jsxs)(`label`,{className:`check`,children:[(0,t.jsx)(`input`,{type:`checkbox`,role:`switch`,checked:e,onChange:e=>n(e.target.checked)}),r]})}export{n as t};

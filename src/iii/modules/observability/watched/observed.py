@@ -1,0 +1,72 @@
+"""Spans for clients that have no triggers: observers of `observability::on-span` (26 §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from iii.engine.invocation import Trace
+from iii.engine.observing.source import EventSource
+from iii.engine.schema import json_schema
+from iii.modules.observability.records import Span
+from iii.modules.observability.tracing.ids import new_span_id, new_trace_id
+from iii.modules.observability.watched.targets import OwnSpans
+
+if TYPE_CHECKING:
+    from iii.engine.observing.observer import Observer
+    from iii.modules.observability.spans.row import Row
+    from iii.modules.observability.spans.traces import Traces
+    from iii.modules.observability.steps import Steps
+
+_REMEMBERED = 1_000  # traces of deliveries, one a tick: longer than any span is late
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ObservedSpans:
+    """The host of `observability::on-span`. What deliveries cause is told to no observer, as with triggers."""
+
+    def __init__(self, wanted: Callable[[], None]) -> None:
+        """`wanted` hears that there are observers, or none any more."""
+        self.source = EventSource(
+            "observability::on-span", "A span has ended.", request_format=json_schema(Span), host=self
+        )
+        self._wanted = wanted
+        self._targets: dict[str, str] = {}  # of active observers
+        self._deliveries: dict[str, None] = {}  # their traces
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def take(self, observer: Observer) -> None:
+        """All are welcome."""
+
+    def let_go(self, observer: Observer) -> None:
+        if self._targets.pop(observer.id, None) is not None:
+            self._wanted()
+
+    def changed(self, observer: Observer) -> None:
+        if observer.active:
+            self._targets[observer.id] = observer.target
+            self._wanted()
+        else:
+            self.let_go(observer)
+
+    def tell(self, rows: Sequence[Row], traces: Traces) -> Steps[None]:
+        """Those that have ended, one after the other; nobody waits for the targets."""
+        trace_id = new_trace_id()
+        if len(self._deliveries) >= _REMEMBERED:
+            del self._deliveries[next(iter(self._deliveries))]
+        self._deliveries[trace_id] = None
+        trace = Trace(f"00-{trace_id}-{new_span_id()}-00")  # not sampled: it need not be kept either
+        own = OwnSpans(traces, set(self._targets.values()))
+        for row in rows:
+            if self._counts(row, own):
+                self.source.fire(_encode(row.span()), trace)
+            yield
+
+    def _counts(self, row: Row, own: OwnSpans) -> bool:
+        internal_root = row.parent_span_id is None and row.common.internal
+        return not (row.pending or internal_root or row.trace_id in self._deliveries or row in own)

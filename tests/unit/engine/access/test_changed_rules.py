@@ -1,0 +1,145 @@
+"""The rules of a listener change while sessions are connected (20 §10)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from iii.engine.access.admission import Admission, Approach
+from iii.engine.access.changed_rules import change_rules
+from iii.engine.access.filters import read_filter
+from iii.engine.access.guard import Access
+from iii.engine.access.pattern import NO_PATTERNS, Patterns
+from iii.engine.access.rights import Rights, read_auth_result
+from iii.engine.access.rules import ListenerRules
+from iii.testing import MemoryEngine, MemoryWorker
+from tests.unit.engine.access.sessions import echoes, error_of, refused_triggers
+
+
+class ByIdentity:
+    """Tokens, of which only what becomes of a session counts here."""
+
+    def __init__(self, *rights: Rights) -> None:
+        self._rights = {each.identity: each for each in rights}
+
+    def find(self, token: str) -> Rights | None:
+        return None
+
+    def renewed(self, rights: Rights) -> Rights | None:
+        return self._rights.get(rights.identity)
+
+
+def rights(**members: Any) -> Rights:
+    return Rights(**{"who": "guest", "identity": "rbac\0token\0guest", **members})
+
+
+class Listener:
+    """One with tokens."""
+
+    def __init__(self, engine: MemoryEngine, *exposed: str, **members: Any) -> None:
+        self._engine = engine
+        self.rules = ListenerRules(listener="rbac", exposed=tuple(map(read_filter, exposed)), **members)
+        self.admission = Admission(engine.core.router, engine.clock, self.rules, ByIdentity())
+
+    def connect(self, given: Rights, **options: Any) -> MemoryWorker:
+        return self._engine.connect(access=Access(self.rules, given), **options)
+
+    def change(self, *exposed: str, tokens: tuple[Rights, ...] | None = (), **members: Any) -> None:
+        rules = ListenerRules(listener="rbac", exposed=tuple(map(read_filter, exposed)), **members)
+        by = None if tokens is None else ByIdentity(*tokens)
+        change_rules(
+            self._engine.core, self.admission, Admission(self._engine.core.router, self._engine.clock, rules, by)
+        )
+
+
+def test_20_check_41_a_session_goes_on_with_other_rights(engine: MemoryEngine) -> None:
+    trusted = engine.connect(functions=["api::a", "api::b"])
+    echoes(trusted)
+    listener = Listener(engine, 'match("api::a")')
+    guest = listener.connect(rights())
+    assert guest.result_of("api::a", {}) == {}
+
+    listener.change('match("api::b")', tokens=(rights(),))
+
+    assert guest.connected
+    assert guest.result_of("api::b", {}) == {}
+    assert error_of(guest, "api::a")[0] == "FORBIDDEN"
+
+
+def test_20_check_41_what_is_no_longer_allowed_is_withdrawn(engine: MemoryEngine) -> None:
+    trusted = engine.connect(functions=["api::a"])
+    echoes(trusted)
+    listener = Listener(engine, 'match("api::*")')
+    guest = listener.connect(rights(), functions=["guest::stays", "guest::goes"])
+    echoes(guest)
+    guest.provide("guest::type")
+    guest.bind("own", "guest::type", "guest::stays")
+    guest.bind("of-a", "guest::type", "api::a")
+    guest.bind("of-goes", "guest::type", "guest::goes")
+
+    listener.change(tokens=(rights(registers=Patterns(["guest::stays"])),))
+
+    assert guest.connected
+    assert trusted.result_of("guest::stays", {}) == {}
+    assert error_of(trusted, "guest::goes")[0] == "function_not_found"
+    assert {each.id for each in engine.core.bindings} == {"own"}
+    assert refused_triggers(guest)["of-a"][0] == "FORBIDDEN"
+
+    listener.change(tokens=(rights(registers=NO_PATTERNS, provides=False),))
+
+    assert guest.connected
+    assert error_of(trusted, "guest::stays")[0] == "function_not_found"
+    assert not [each for each in engine.core.trigger_types if each.id == "guest::type"]
+
+
+@pytest.mark.parametrize("tokens", [(), None], ids=["another token", "no tokens"])
+def test_20_check_42_a_session_whose_token_is_gone_is_closed(
+    engine: MemoryEngine, tokens: tuple[Rights, ...] | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    listener = Listener(engine)
+    guest, other = listener.connect(rights()), engine.connect(functions=["api::a"])
+    listener.change(tokens=tokens, auth_function="app::auth")
+    assert guest.link.closed_with == 4401
+    (said,) = guest.heard("error")
+    assert said["error"]["code"] == "AUTH_ERROR"
+    assert other.connected
+    assert "access.revoked" in {getattr(each, "event", "") for each in caplog.records}
+
+
+def test_20_check_42_a_session_of_another_prefix_comes_again(engine: MemoryEngine) -> None:
+    listener = Listener(engine)
+    guest = listener.connect(rights(), functions=["f"])
+    listener.change(tokens=(rights(prefix="p"),))
+    assert guest.link.closed_with == 1012
+
+
+def test_20_check_42_sessions_of_an_auth_function_stay_while_it_does(engine: MemoryEngine) -> None:
+    given = read_auth_result(b"{}", "rbac")
+    listener = Listener(engine, auth_function="app::auth")
+    guest = listener.connect(given)
+    listener.change(auth_function="app::auth", tokens=None)
+    assert guest.connected
+    listener.change(auth_function="app::other", tokens=None)
+    assert guest.link.closed_with == 4401
+
+
+def test_20_check_42_anonymous_sessions_stay_while_everybody_is_let_in(engine: MemoryEngine) -> None:
+    listener = Listener(engine)
+    listener.admission.tokens = None
+    guest = listener.connect(listener.rules.anonymous)
+    listener.change('match("api::*")', tokens=None)
+    assert guest.connected
+    listener.change(tokens=())
+    assert guest.link.closed_with == 4401
+
+
+def test_20_check_42_a_login_under_way_is_judged_by_the_new_rules(engine: MemoryEngine) -> None:
+    auth = engine.connect(functions=["app::auth"])
+    listener = Listener(engine, auth_function="app::auth")
+    listener.admission.tokens = None
+    told: list[str] = []
+    listener.admission.admit(Approach((), "", None), lambda access, error: told.append(str(error)))
+    listener.change(auth_function="app::other", tokens=None)
+    auth.answer(auth.invocations()[0], {})
+    assert told == ["AUTH_ERROR: the rules of this listener have changed; try again"]
