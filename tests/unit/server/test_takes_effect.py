@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -33,7 +35,16 @@ SAMPLES: dict[str, Any] = {
     "middleware": [{"function_id": "f"}], "queue_configs": {"emails": {}}, "rbac": {"auth_function_id": "f"},
     "replicas": [{"match": "a::*", "policy": "least_busy"}], "request_id_header": "x-request-id", "sampling": {}, "security": {"url_allowlist": ["a"]},
     "topic_configs": {"t": {}}, "trace_storage": {},
+    "trusted_proxies": ["10.0.0.0/8"],
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def levels() -> Iterator[None]:
+    """Of logging, which a change of `level` sets for the whole process."""
+    before = logging.root.level
+    yield
+    logging.root.setLevel(before)
 
 
 def another(key: str, described: msgspec.inspect.Type, default: Any) -> Any:
