@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from iii.cli.parser import CommandFailed
-from iii.protocol.address import masked, why_not_connected, without_secrets
+from iii.protocol.address import masked, without_secrets
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.codec import Undecodable, encode, engine_message_decoder
 from iii.protocol.errors import FunctionNotFound, InvocationTimeout
@@ -95,8 +95,10 @@ class Asking:
                 raise
             if self._loop.time() >= self._deadline:
                 raise EngineSilent(f"{WHERE} {_OTHER_PORT}") from None
+            from iii.sdk.connect_failure import connect_failure
+
             refused = isinstance(error, ConnectionRefusedError)
-            said = "connection refused" if refused else reason(why_not_connected(error))
+            said = "connection refused" if refused else reason(connect_failure(error))
             said = without_secrets(said, self._url, headers)
             raise EngineUnreachable(f"cannot connect to {self._shown}: {said}. {WHERE}") from None
         self._timeout_ms = max(1, int((self._deadline - self._loop.time()) * 1000))
