@@ -78,7 +78,7 @@ def test_21_check_6_observed_calls_leave_nothing(engine: MemoryEngine, wanted: s
     observe(watcher, "o1", "a::f", "a::t", filters={"input.op": {"$eq": wanted}})
     sessions = (host.session, watcher.session)
     for worker in (host, watcher):
-        worker.link.on_send = lambda frame, link=worker.link: link.frames.clear()  # type: ignore[misc]
+        worker.link.on_send = lambda frame, link=worker.link: link.frames.clear()
     call = engine.core.router.call
 
     def calls(count: int) -> None:
