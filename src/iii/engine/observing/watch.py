@@ -146,7 +146,7 @@ class Observation(Outcome):
                 self._chosen = None
 
     def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
-        waiter = self._waiter
+        waiter, invocation.followed = self._waiter, None  # calls are not collected in cycles
         self._watch.kept.size -= self._size
         if waiter is not None:
             waiter.answered(invocation, result)
@@ -154,7 +154,7 @@ class Observation(Outcome):
             self._over(invocation, True, b"null" if result is None else result)
 
     def failed(self, invocation: Invocation, error: bytes) -> None:
-        waiter = self._waiter
+        waiter, invocation.followed = self._waiter, None  # calls are not collected in cycles
         self._watch.kept.size -= self._size
         if waiter is not None:
             waiter.failed(invocation, error)

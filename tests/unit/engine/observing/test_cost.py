@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 
+import pytest
+
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.testing import MemoryEngine
@@ -68,3 +70,34 @@ def test_21_check_6_calls_that_nobody_observes_leave_nothing(engine: MemoryEngin
     assert function is not None
     assert function.observers is None
     assert grown < 50_000  # a list of durations is put into the histogram each thousand calls
+
+
+@pytest.mark.parametrize("wanted", ["nothing", "these"])
+def test_21_check_6_observed_calls_leave_nothing(engine: MemoryEngine, wanted: str) -> None:
+    host, watcher = old(engine, "a::f"), v1(engine, "a::t")
+    observe(watcher, "o1", "a::f", "a::t", filters={"input.op": {"$eq": wanted}})
+    sessions = (host.session, watcher.session)
+    for worker in (host, watcher):
+        worker.link.on_send = lambda frame, link=worker.link: link.frames.clear()
+    call = engine.core.router.call
+
+    def calls(count: int) -> None:
+        for _ in range(count):
+            call("a::f", None, b'{"op":"these"}')
+            for session in sessions:
+                running = list(session.handling.values())
+                session.handling.clear()
+                for invocation in running:
+                    invocation.complete(b"1")
+
+    calls(2000)
+    tracemalloc.start()
+    try:
+        calls(100)
+        before = tracemalloc.get_traced_memory()[0]
+        calls(2000)
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+    assert grown < 100_000  # a list of durations for each function; a call that stays has more than 1,000 bytes
