@@ -3,50 +3,81 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from iii.engine.observing.filters.equality import scalar_key
+from iii.engine.observing.filters.matching import Match
 from iii.engine.observing.filters.path import Path
 from iii.engine.observing.outcome import UNREADABLE
+from iii.engine.observing.screen import SCREENED_BYTES, Look, look_at
+from iii.protocol.json_text import BAD_JSON
 
 if TYPE_CHECKING:
+    from msgspec import Raw
+
     from iii.engine.observing.observer import Observer
     from iii.engine.observing.outcome import Outcome
 
-UNINDEXED = 16  # so many are asked one by one
+UNINDEXED = 16  # so many are asked one by one, if their calls cannot be screened
 TOO_LARGE = "TOO_LARGE"  # dropped: a filter looks into a part that is too large for that
 
 
 class Snapshot:
-    """Made anew when they change; in the order in which they were created."""
+    """Made anew when they change; in the order in which they were created.
 
-    __slots__ = ("_by_key", "_others", "_path", "_root", "by_id", "observers")
+    Attributes:
+        observers: all of them.
+    """
+
+    __slots__ = ("_by_key", "_decided", "_look", "_others", "_path", "_root", "observers")
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self.observers = tuple(sorted(observers, key=lambda each: each.number))
-        self.by_id = {observer.id: observer for observer in self.observers}
         self._path: Path | None = None
         self._root: frozenset[str] = frozenset()
         self._others: tuple[Observer, ...] = ()
         self._by_key: dict[Hashable, list[Observer]] = {}
-        if len(self.observers) > UNINDEXED:
-            self._index()
+        self._decided: dict[Observer, Match | None] = {}
+        self._look: Look | None = None
+        self._index()
 
-    def matching(self, outcome: Outcome, chosen: Collection[str] | None = None) -> list[Observer]:
-        """Whom a call is for; of those that its host has chosen, if it has."""
-        if chosen is not None:
-            candidates: Iterable[Observer] = (each for each in self.observers if each.id in chosen)
-        elif self._path is not None:
-            candidates = self._found(self._path, outcome)
-        else:
-            candidates = self.observers
+    def screened(self, sent: bytes | Raw | memoryview) -> Sequence[Observer] | None:
+        """Those for whom a call with this input may be; for `matching` later. None: that is not known before its end."""
+        look = self._look
+        if look is None or len(sent) > SCREENED_BYTES:
+            return None
+        try:
+            value = look(sent).value
+        except BAD_JSON:
+            return None
+        return self._demanding(value if type(value) is str else scalar_key(value))
+
+    def matching(
+        self,
+        outcome: Outcome,
+        chosen: Collection[str] | None = None,
+        screened: Sequence[Observer] | None = None,
+    ) -> list[Observer]:
+        """Whom a call is for; of those that its host has chosen, if it has.
+
+        Args:
+            screened: what `screened` said of its input.
+        """
+        candidates, decided = screened, self._decided
+        if candidates is None:
+            decided = {}
+            candidates = (
+                self.observers if chosen is not None or self._path is None else self._found(self._path, outcome)
+            )
         succeeded, found = outcome.succeeded, []
         for observer in candidates:
             if not (observer.on_success if succeeded else observer.on_error):
                 continue
+            if chosen is not None and observer.id not in chosen:
+                continue
             matches = observer.matches
-            if matches is None:
+            if matches is None or decided.get(observer) is matches:
                 found.append(observer)
                 continue
             document = outcome.document(observer.roots)
@@ -56,11 +87,14 @@ class Snapshot:
                 found.append(observer)
         return found
 
-    def _found(self, path: Path, outcome: Outcome) -> Iterable[Observer]:
+    def _found(self, path: Path, outcome: Outcome) -> Sequence[Observer]:
         document = outcome.document(self._root)
         if outcome.unreadable and document.get(path.root) is UNREADABLE:
             return self.observers
-        found = self._by_key.get(scalar_key(path.find(document)))
+        return self._demanding(scalar_key(path.find(document)))
+
+    def _demanding(self, key: Hashable) -> Sequence[Observer]:
+        found = self._by_key.get(key)
         if found is None:
             return self._others
         return sorted((*found, *self._others), key=lambda each: each.number) if self._others else found
@@ -71,9 +105,15 @@ class Snapshot:
         paths = Counter(path for each in conditions.values() for path in each)
         if not paths:
             return
-        path = self._path = paths.most_common(1)[0][0]
+        path = paths.most_common(1)[0][0]
+        self._look = look_at(path)
+        if self._look is None and len(self.observers) <= UNINDEXED:
+            return
+        self._path = path
         self._root = frozenset((path.root,))
         self._others = tuple(each for each in self.observers if path not in conditions[each])
         for observer, demanded in conditions.items():
             for key in demanded.get(path, ()):
                 self._by_key.setdefault(key, []).append(observer)
+            if path in demanded and observer.filter.is_equality:
+                self._decided[observer] = observer.matches

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -94,14 +94,18 @@ class CallWatch:
         snapshot = self._snapshot
         if snapshot is None:
             snapshot = self.snapshot
+        sent = invocation.data
+        screened = snapshot.screened(sent)
+        if screened is not None and not screened:  # it is for nobody, whatever becomes of it
+            return
         kept = self.kept
-        size = memoryview(invocation.data).nbytes
+        size = len(sent)
         if kept.size + size > OBSERVED_BYTES:  # they would stay as long as the calls run (P6)
-            for observer in snapshot.observers:
+            for observer in snapshot.observers if screened is None else screened:
                 observer.drop(OVERFLOW.code)
             return
         kept.size += size
-        invocation.waiter = invocation.followed = Observation(self, snapshot, invocation, function, size)
+        invocation.waiter = invocation.followed = Observation(self, snapshot, screened, invocation, function, size)
 
 
 class Observation(Outcome):
@@ -110,15 +114,22 @@ class Observation(Outcome):
     A caller that leaves changes nothing: the answer counts when it comes.
     """
 
-    __slots__ = ("_answer", "_chosen", "_delivered", "_function", "_input_sent", "_invocation", "_metadata", "_size", "_snapshot", "_waiter", "_watch")  # fmt: skip
+    __slots__ = ("_answer", "_chosen", "_delivered", "_function", "_input_sent", "_invocation", "_metadata", "_screened", "_size", "_snapshot", "_waiter", "_watch")  # fmt: skip
 
     def __init__(
-        self, watch: CallWatch, snapshot: Snapshot, invocation: Invocation, function: Function, size: int
+        self,
+        watch: CallWatch,
+        snapshot: Snapshot,
+        screened: Sequence[Observer] | None,
+        invocation: Invocation,
+        function: Function,
+        size: int,
     ) -> None:
         # not the one of an Outcome: what that sets is looked up when it is asked for, which it seldom is
         self._watch = watch
         self._size = size
         self._snapshot = snapshot
+        self._screened = screened
         self._function = function
         self._waiter: Waiter | None = invocation.waiter
         self._input_sent = invocation.data
@@ -188,7 +199,7 @@ class Observation(Outcome):
             self._invocation = invocation
             self.decoded = self._input = None
             self.unreadable = False
-            matching = self._snapshot.matching(self, self._chosen)
+            matching = self._snapshot.matching(self, self._chosen, self._screened)
             if matching:
                 self._complete(invocation)
                 self._watch.activate(matching, self)

@@ -19,9 +19,10 @@ class CompiledFilter:
     source: the filter as it was read.
     matches: says whether a document of decoded `roots` matches; None: every one does.
     roots: the parts of a document that it looks at.
+    is_equality: whether the only one of its `equalities` says all.
     """
 
-    __slots__ = ("matches", "roots", "source", "text")
+    __slots__ = ("is_equality", "matches", "roots", "source", "text")
 
     def __init__(self, written: bytes) -> None:
         """Raises InvalidFilter."""
@@ -31,6 +32,10 @@ class CompiledFilter:
         self.text: bytes = msgspec.json.encode(source.normal())
         self.matches = None if match is always else match
         self.roots = frozenset(roots_of(source))
+        clause = source.clauses[0] if len(source.clauses) == 1 else None
+        self.is_equality = (
+            isinstance(clause, PathCondition) and len(clause.operations) == 1 and any(True for _ in self.equalities())
+        )
 
     def equalities(self) -> Iterator[tuple[Path, frozenset[Any]]]:
         """Paths that must have one of some scalars, as their keys, for the filter to match at all."""
