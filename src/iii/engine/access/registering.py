@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -126,9 +127,7 @@ class Registering:
 
     def _judge_function(self, peer: Peer, message: RegisterFunction, done: Callable[[], None]) -> None:
         rights, hooks = self._guard.rights, self._guard.rules.hooks
-
-        def why() -> str | None:
-            return function_refusal(self._guard, message.id, peer.namespace, message.invocation)
+        why = partial(function_refusal, self._guard, message.id, peer.namespace, message.invocation)
 
         def allowed(changes: Replacements) -> None:
             self._register_function(peer, message, changes)
@@ -139,9 +138,7 @@ class Registering:
     def _judge_type(self, peer: Peer, message: RegisterTriggerType, done: Callable[[], None]) -> None:
         rights, hooks = self._guard.rights, self._guard.rules.hooks
         namespace = message.namespace or peer.namespace
-
-        def why() -> str | None:
-            return type_refusal(self._guard, namespace)
+        why = partial(type_refusal, self._guard, namespace)
 
         def allowed(changes: Replacements) -> None:
             stored = changes.text("trigger_type_id") or message.id
@@ -159,11 +156,7 @@ class Registering:
 
     def _judge_trigger(self, peer: Peer, message: RegisterTrigger, done: Callable[[], None]) -> None:
         rights, hooks = self._guard.rights, self._guard.rules.hooks
-
-        def why() -> str | None:
-            if self._guard.sees_type(message.trigger_type):
-                return None
-            return f"Trigger type '{message.trigger_type}' is not allowed for this session."
+        why = partial(trigger_refusal, self._guard, message.trigger_type)
 
         def allowed(changes: Replacements) -> None:
             self._register_trigger(peer, message, changes)
@@ -305,6 +298,11 @@ def function_refusal(guard: Guard, given: str, namespace: str, invocation: objec
     if invocation is not None and guard.identity is not None and not rights.calls_urls:
         return "registration of HTTP functions not allowed for this session (set `allow_http_functions`)"
     return None
+
+
+def trigger_refusal(guard: Guard, trigger_type: str) -> str | None:
+    """Why it may not have triggers of a type; None: it may."""
+    return None if guard.sees_type(trigger_type) else f"Trigger type '{trigger_type}' is not allowed for this session."
 
 
 def type_refusal(guard: Guard, namespace: str) -> str | None:
