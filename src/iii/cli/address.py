@@ -100,7 +100,8 @@ def address_of(options: argparse.Namespace, parser: Parser) -> Address:
     place = _place_of(options, parser)
     tls = _tls_of(options, place)
     address = Address(place.url, options.timeout_ms, _headers_of(place), tls)
-    if os.environ.get("III_TOKEN_FILE", "").strip() or place.url.lower().startswith("wss:"):
+    shows_token = any(os.environ.get(name, "").strip() for name in ("III_TOKEN", "III_TOKEN_FILE"))
+    if shows_token or place.url.lower().startswith("wss:"):
         _check(address)
         if options.insecure:
             print(

@@ -53,7 +53,7 @@ def read_contexts(path: Path) -> Contexts:
         raise CommandFailed(f"cannot read {path}: {error.strerror}") from None
     try:
         return msgspec.yaml.decode(content, type=Contexts)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # such as of a date that there is not
         raise CommandFailed(f"{path}: not a file of contexts: {error}; correct the file, or remove it") from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from importlib.resources import files
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def run(arguments: list[str]) -> int:
 
         print(json_text({"name": name, "folder": str(folder), "files": list(_FILES)}))
     else:
-        enter = f"  cd {folder}\n" if folder.resolve() != Path.cwd() else ""
+        enter = f"  cd {shlex.quote(str(folder))}\n" if folder.resolve() != Path.cwd() else ""
         print(
             f"Made {name} in {folder}: {', '.join(_FILES)}.\n\n{enter}"
             "  pytest                # its tests\n"

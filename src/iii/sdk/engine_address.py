@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from iii.protocol.address import fault_of, masked
 from iii.sdk.in_process import SCHEME, engine_at
-from iii.sdk.token_file import TokenFileHeaders
+from iii.sdk.token_file import TokenFileHeaders, one_line
 
 DEFAULT_ENGINE_URL = "ws://127.0.0.1:49134"
 
@@ -31,13 +31,17 @@ def handshake_headers(explicit: Mapping[str, str] | None) -> Mapping[str, str]:
     """Handshake headers with the bearer token of `III_TOKEN`, or of the file `III_TOKEN_FILE`, unless the caller authorises otherwise (08 §4.9).
 
     Raises:
-        ValueError: the file has no token.
+        ValueError: the file has no token, or one of them has several lines.
     """
     headers = dict(explicit or {})
     if any(name.lower() == "authorization" for name in headers):
         return headers
     token, path = os.environ.get("III_TOKEN", "").strip(), os.environ.get("III_TOKEN_FILE", "").strip()
     if token:
+        try:
+            one_line(token)
+        except ValueError:
+            raise ValueError("III_TOKEN: it is not text of one line; give the token alone") from None
         headers["Authorization"] = f"Bearer {token}"
     elif path:
         return TokenFileHeaders(headers, path)

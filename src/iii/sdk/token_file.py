@@ -19,7 +19,7 @@ class TokenFileHeaders(Mapping[str, str]):
         try:
             self._token = _read(self._path)
         except (OSError, ValueError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or "it is not text"
+            reason = (error.strerror if isinstance(error, OSError) else None) or "it is not text of one line"
             raise ValueError(f"{said_by}: cannot read {self._path}: {reason}") from None
         if not self._token:
             raise ValueError(f"{said_by}: {self._path} is empty; write the token into it")
@@ -42,4 +42,11 @@ class TokenFileHeaders(Mapping[str, str]):
 
 def _read(path: str) -> str:
     with open(path, encoding="ascii") as file:
-        return file.read(_READ_CHARACTERS).strip()
+        return one_line(file.read(_READ_CHARACTERS).strip())
+
+
+def one_line(token: str) -> str:
+    """The token, which becomes a line of the request: what follows a line break would be further headers. Raises ValueError."""
+    if not token.isprintable():
+        raise ValueError("more than one line")
+    return token

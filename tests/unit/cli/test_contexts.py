@@ -133,11 +133,19 @@ def test_22_6_wrong_usage(arguments: list[str], text: str, capsys: pytest.Captur
     assert text in capsys.readouterr().err
 
 
-def test_22_6_a_broken_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("content", ["contexts: [", "current: 2020-99-99"])
+def test_22_6_a_broken_file_is_named(content: str, capsys: pytest.CaptureFixture[str]) -> None:
     file = contexts_file()
     file.parent.mkdir(parents=True)
-    file.write_text("contexts: [")
+    file.write_text(content)
     with pytest.raises(CommandFailed, match=f"{file}: not a file of contexts"):
         asked()
     with pytest.raises(CommandFailed, match="cannot read /nix/da"):
         context.run(["add", "a", "--url", "ws://h", "--ca-file", "/nix/da"])
+
+
+def test_08_4_9_a_token_is_one_line_and_not_further_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("III_TOKEN", f"{TOKEN}\r\nX-Forwarded-For: 10.0.0.1")
+    with pytest.raises(CommandFailed, match="III_TOKEN: it is not text of one line") as refused:
+        asked()
+    assert TOKEN not in str(refused.value)

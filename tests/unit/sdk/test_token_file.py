@@ -35,7 +35,15 @@ def test_08_4_9_others_come_first(file: Path, monkeypatch: pytest.MonkeyPatch) -
     assert handshake_headers(None) == {"Authorization": "Bearer variable"}
 
 
-@pytest.mark.parametrize(("content", "told"), [(None, "No such file"), (b"", "is empty"), (b"\xff", "it is not text")])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "No such file"),
+        (b"", "is empty"),
+        (b"\xff", "it is not text"),
+        (b"a\r\nX: y", "it is not text of one line"),
+    ],
+)
 def test_08_4_9_a_file_without_a_token_is_an_error(file: Path, content: bytes | None, told: str) -> None:
     if content is not None:
         file.write_bytes(content)

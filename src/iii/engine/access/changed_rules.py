@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from iii.engine.access.codes import AUTH_ERROR
 from iii.engine.access.guard import Access
-from iii.engine.access.registering import function_refusal
+from iii.engine.access.registering import function_refusal, type_refusal
 from iii.engine.access.trigger_gate import check_target
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.errors import InvocationForbidden
@@ -65,20 +65,24 @@ def _judge_again(engine: Engine, peer: Peer, guard: Guard, rules: ListenerRules,
 
 
 def _withdrawing(registry: Registry, peer: Peer, guard: Guard) -> Iterator[None]:
-    """What it may no longer have goes, in turns; hooks are not asked again."""
-    registering, rights = guard.registering, guard.rights
+    """What it may no longer have goes, in turns; hooks are not asked again. The session may leave meanwhile."""
+    registering = guard.registering
     for function in registry.functions.ownership.claims_of(peer):
         given = registering.functions.given(function.id)
         why = function_refusal(guard, given, peer.namespace, function.invocation)
         if why is not None:
             registering.drop(peer, UnregisterFunction(given), why)
         yield
+        if peer.ended:
+            return
     for claim in registry.trigger_types.ownership.claims_of(peer):
-        if not rights.provides or not rights.may_declare(claim.namespace):
+        why = type_refusal(guard, claim.namespace)
+        if why is not None:
             given = registering.types.given(claim.id)
-            why = "trigger type registration not allowed for this session"
             registering.drop(peer, UnregisterTriggerType(given, claim.namespace), why)
         yield
+        if peer.ended:
+            return
     for trigger_id, binding in list(registry.binding_owners.of(peer).items()):
         try:
             registering.needs(trigger_id, check_target(guard, registry, peer, _as_sent(binding, trigger_id)))
@@ -87,6 +91,8 @@ def _withdrawing(registry: Registry, peer: Peer, guard: Guard) -> Iterator[None]
             registering.drop(peer, UnregisterTrigger(given), error.message)
             peer.refuse_trigger(binding, given, error.encode())
         yield
+        if peer.ended:
+            return
 
 
 def _as_sent(binding: Binding, trigger_id: str) -> RegisterTrigger:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -59,7 +60,7 @@ class Registering:
 
     def apply(self, peer: Peer, message: Registration) -> None:
         """Judge one, in its order."""
-        if not self._guard.rules.hooks.any:
+        if not self._guard.rules.hooks.any and not self._gate.busy:
             self._judge(peer, message, lambda: None)
         elif self._gate.full:
             self._deny(peer, message, "too many registrations wait for a hook")
@@ -126,7 +127,7 @@ class Registering:
 
     def _judge_function(self, peer: Peer, message: RegisterFunction, done: Callable[[], None]) -> None:
         rights, hooks = self._guard.rights, self._guard.rules.hooks
-        why = function_refusal(self._guard, message.id, peer.namespace, message.invocation)
+        why = partial(function_refusal, self._guard, message.id, peer.namespace, message.invocation)
 
         def allowed(changes: Replacements) -> None:
             self._register_function(peer, message, changes)
@@ -137,11 +138,7 @@ class Registering:
     def _judge_type(self, peer: Peer, message: RegisterTriggerType, done: Callable[[], None]) -> None:
         rights, hooks = self._guard.rights, self._guard.rules.hooks
         namespace = message.namespace or peer.namespace
-        why = None
-        if not rights.provides:
-            why = "trigger type registration not allowed for this session"
-        elif not rights.may_declare(namespace):
-            why = f"namespace '{namespace}' not allowed for this session"
+        why = partial(type_refusal, self._guard, namespace)
 
         def allowed(changes: Replacements) -> None:
             stored = changes.text("trigger_type_id") or message.id
@@ -159,9 +156,7 @@ class Registering:
 
     def _judge_trigger(self, peer: Peer, message: RegisterTrigger, done: Callable[[], None]) -> None:
         rights, hooks = self._guard.rights, self._guard.rules.hooks
-        why = None
-        if not self._guard.sees_type(message.trigger_type):
-            why = f"Trigger type '{message.trigger_type}' is not allowed for this session."
+        why = partial(trigger_refusal, self._guard, message.trigger_type)
 
         def allowed(changes: Replacements) -> None:
             self._register_trigger(peer, message, changes)
@@ -170,12 +165,13 @@ class Registering:
         self._decide(peer, message, why, hooks.trigger, ask, allowed, done)
 
     def _decide(
-        self, peer: Peer, message: Registration, why: str | None, hook: str | None, ask: bytes, allowed: Apply,
+        self, peer: Peer, message: Registration, why: Callable[[], str | None], hook: str | None, ask: bytes, allowed: Apply,
         done: Callable[[], None],
     ) -> None:  # fmt: skip
-        """Refuse, or ask the hook, or apply at once."""
-        if why is not None:
-            self._deny(peer, message, why)
+        """Refuse, or ask the hook, or apply at once. The rules may change while the hook decides: `why` is asked again."""
+        refused = why()
+        if refused is not None:
+            self._deny(peer, message, refused)
         elif hook is None:
             allowed(_AS_SENT)
         else:
@@ -184,9 +180,10 @@ class Registering:
                 self._asking = None
                 if peer.ended:
                     return
-                if changes is None:
-                    self._deny(peer, message, f"{_KINDS[type(message)]} registration denied by hook")
-                elif not peer.draining:
+                late = why() if changes is not None else f"{_KINDS[type(message)]} registration denied by hook"
+                if late is not None:
+                    self._deny(peer, message, late)
+                elif changes is not None and not peer.draining:
                     allowed(changes)
                 done()
 
@@ -300,6 +297,20 @@ def function_refusal(guard: Guard, given: str, namespace: str, invocation: objec
         return f"namespace '{namespace}' not allowed for this session"
     if invocation is not None and guard.identity is not None and not rights.calls_urls:
         return "registration of HTTP functions not allowed for this session (set `allow_http_functions`)"
+    return None
+
+
+def trigger_refusal(guard: Guard, trigger_type: str) -> str | None:
+    """Why it may not have triggers of a type; None: it may."""
+    return None if guard.sees_type(trigger_type) else f"Trigger type '{trigger_type}' is not allowed for this session."
+
+
+def type_refusal(guard: Guard, namespace: str) -> str | None:
+    """Why it may not have a trigger type there; None: it may."""
+    if not guard.rights.provides:
+        return "trigger type registration not allowed for this session"
+    if not guard.rights.may_declare(namespace):
+        return f"namespace '{namespace}' not allowed for this session"
     return None
 
 

@@ -12,7 +12,8 @@ from iii.engine.access.filters import read_filter
 from iii.engine.access.guard import Access
 from iii.engine.access.pattern import NO_PATTERNS, Patterns
 from iii.engine.access.rights import Rights, read_auth_result
-from iii.engine.access.rules import ListenerRules
+from iii.engine.access.rules import Hooks, ListenerRules
+from iii.engine.turns import STEPS
 from iii.testing import MemoryEngine, MemoryWorker
 from tests.unit.engine.access.sessions import echoes, error_of, refused_triggers
 
@@ -143,3 +144,42 @@ def test_20_check_42_a_login_under_way_is_judged_by_the_new_rules(engine: Memory
     listener.change(auth_function="app::other", tokens=None)
     auth.answer(auth.invocations()[0], {})
     assert told == ["AUTH_ERROR: the rules of this listener have changed; try again"]
+
+
+def test_20_10_a_registration_that_a_hook_decides_is_judged_by_the_rules_after_it(engine: MemoryEngine) -> None:
+    hook, trusted = engine.connect(functions=["hook::f", "hook::tt"]), engine.connect()
+    hooks = Hooks(function="hook::f", trigger_type="hook::tt")
+    listener = Listener(engine, hooks=hooks)
+    guest, other = listener.connect(rights(), functions=["guest::f"]), listener.connect(rights())
+    other.provide("guest::type")
+    asked = hook.invocations()
+
+    listener.change(tokens=(rights(registers=NO_PATTERNS, provides=False),), hooks=hooks)
+    for each in asked:
+        hook.answer(each, {})
+
+    assert len(asked) == 2
+    assert guest.connected
+    assert error_of(trusted, "guest::f")[0] == "function_not_found"
+    assert not [each for each in engine.core.trigger_types if each.id == "guest::type"]
+
+
+def test_20_10_what_is_sent_after_the_hooks_are_gone_waits_for_those_before(engine: MemoryEngine) -> None:
+    hook, trusted = engine.connect(functions=["hook::f"]), engine.connect()
+    listener = Listener(engine, hooks=Hooks(function="hook::f"))
+    guest = listener.connect(rights(), functions=["guest::f"])
+
+    listener.change(tokens=(rights(),))
+    guest.unregister("guest::f")
+    hook.answer(hook.invocations()[0], {})
+
+    assert error_of(trusted, "guest::f")[0] == "function_not_found"
+
+
+def test_20_10_a_session_may_leave_while_its_registrations_are_withdrawn(engine: MemoryEngine) -> None:
+    listener = Listener(engine)
+    guest = listener.connect(rights(), functions=[f"guest::{each}" for each in range(3 * STEPS)])
+    listener.change(tokens=(rights(registers=NO_PATTERNS),))
+    guest.kill()
+    engine.clock.advance(1)
+    assert not [each for each in engine.core.functions if each.id.startswith("guest::")]
