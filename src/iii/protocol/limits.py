@@ -242,6 +242,8 @@ HELD_OBSERVES_BYTES = 16 * MIB
 ASSERTED_CALLER_BYTES = 16 * KIB
 # Most calls that one message reports.
 REPORTED_CALLS = 10_000
+# Most observers that a report names for one call.
+MATCHED_OBSERVERS = 10_000
 
 # -- Texts
 # Longest name and longest description of a worker, in code points. (01 §6.1)
