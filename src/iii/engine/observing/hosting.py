@@ -64,7 +64,9 @@ class Hosting:
         self.local_dispatch = local_dispatch
         self._revisions = count(1)
         self._timers: dict[Key, dict[Peer, Timer]] = {}
-        self._owed: dict[tuple[Key, Owner], dict[Observer, None]] = {}  # acknowledgements; `unconfirmed`, the other way round
+        self._owed: dict[
+            tuple[Key, Owner], dict[Observer, None]
+        ] = {}  # acknowledgements; `unconfirmed`, the other way round
         self._sources: dict[Key, SourceHost] = {}
         self._taken: dict[Observer, SourceHost] = {}
 

@@ -10,6 +10,7 @@ import msgspec
 from iii.engine.observing.filters.equality import is_scalar, scalar_key
 from iii.engine.observing.filters.matching import always, matching, roots_of
 from iii.engine.observing.filters.path import Path
+from iii.engine.observing.filters.sweeps import sweeps_of
 from iii.engine.observing.filters.syntax import Conjunction, PathCondition, parse_filter
 
 
@@ -19,9 +20,10 @@ class CompiledFilter:
     source: the filter as it was read.
     matches: says whether a document of decoded `roots` matches; None: every one does.
     roots: the parts of a document that it looks at.
+    sweeps: how often `$any` has it look at each value there; nearly always 0.
     """
 
-    __slots__ = ("matches", "roots", "source", "text")
+    __slots__ = ("matches", "roots", "source", "sweeps", "text")
 
     def __init__(self, written: bytes) -> None:
         """Raises InvalidFilter."""
@@ -31,6 +33,7 @@ class CompiledFilter:
         self.text: bytes = msgspec.json.encode(source.normal())
         self.matches = None if match is always else match
         self.roots = frozenset(roots_of(source))
+        self.sweeps = sweeps_of(source)
 
     def equalities(self) -> Iterator[tuple[Path, frozenset[Any]]]:
         """Paths that must have one of some scalars, as their keys, for the filter to match at all."""
