@@ -85,7 +85,7 @@ image-lock: ## of requirements.lock, what the image in deploy/ needs; nothing ne
 	    --no-annotate --no-emit-index-url --no-emit-find-links" && \
 	    $$compile pyproject.toml --extra engine --extra otel --extra otlp --extra rabbitmq --extra redis \
 	    --custom-compile-command 'make image-lock' --output-file deploy/requirements.lock && \
-	    $$compile --group build --custom-compile-command 'make image-lock' --output-file deploy/build.lock
+	    $$compile --group build --group image --custom-compile-command 'make image-lock' --output-file deploy/build.lock
 
 .PHONY: clean
 clean: ## remove environments, caches and what tests leave behind

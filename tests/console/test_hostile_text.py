@@ -70,3 +70,28 @@ def test_no_text_of_a_worker_becomes_markup_or_turns_the_line_round(browser: Bro
         assert page.locator("img").count() == 0
         assert "\u202e" not in page.content()
         window.assert_nothing_went_wrong()
+
+
+def test_no_page_is_broken_by_what_is_kept_logged_or_traced(browser: Browser, attacked: Shop) -> None:
+    attacked.call("attack::text", length=1_000_000)
+    attacked.call("state::set", scope=ATTACK, key=ATTACK, value={ATTACK: [ATTACK, "x" * 1_000_000]})
+    attacked.call("stream::set", stream_name=MARKUP, group_id="all", item_id=ATTACK, data=ATTACK)
+    attacked.call("iii::durable::publish", topic="mails", data={ATTACK: ATTACK})
+    with Window(browser, attacked.url) as window:
+        page = window.open("/logs?q=onerror")
+        page.get_by_role("row", name="<img src=x").last.click()
+        expect(page.get_by_role("region", name="Details")).to_contain_text("<img src=x")
+        window.open("/traces?q=attack::text")
+        page.get_by_role("row", name="attack::text").first.click()
+        page.get_by_role("treeitem", name="execute attack::text").click()
+        expect(page.get_by_role("region", name="Span")).to_contain_text("attack::text")
+        window.open("/state")
+        page.get_by_role("navigation", name="Scopes").get_by_role("button", name="onerror").first.click()
+        page.get_by_role("row", name="onerror").click()
+        expect(page.get_by_role("region", name="Details")).to_contain_text("more characters")
+        for path in ("/", "/streams", "/queues?queue=mails&tab=dead", "/flow", "/metrics", "/access?view=actions"):
+            window.open(path)
+        assert page.evaluate("window.broken") is None
+        assert page.locator("img").count() == 0
+        assert "\u202e" not in page.evaluate("document.body.innerText")
+        window.assert_nothing_went_wrong()

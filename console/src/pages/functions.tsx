@@ -211,7 +211,7 @@ export default function Functions() {
             onOrder={(order) => put({ sort: order.by, order: order.descending ? "desc" : null }, { replace: true })}
             empty={
               at("q") || at("group") || at("worker") ? <Empty title="No function matches">Clear the filters, or show internal functions as well.</Empty> : (
-                <Empty title="No function is registered" command="iii init my-worker && cd my-worker && iii dev">Functions come with the workers that own them.</Empty>
+                <Empty title="No function is registered" command="iii init my-worker && cd my-worker && iii dev app.py">Functions come with the workers that own them.</Empty>
               )
             }
           />

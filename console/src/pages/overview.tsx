@@ -120,7 +120,7 @@ export default function Overview() {
           <Figure name="Alerts" value={count(firing)} more={firing ? "firing" : "quiet"} href="/alerts" tone={firing ? "bad" : ""} />
         </div>
         {workers.ready && own.length === 0 ? (
-          <Empty title="No worker is connected yet" command="iii init my-worker && cd my-worker && iii dev">
+          <Empty title="No worker is connected yet" command="iii init my-worker && cd my-worker && iii dev app.py">
             A worker registers functions here as soon as it connects. Make one, or start the demo with <code>make demo</code>.
           </Empty>
         ) : null}

@@ -300,7 +300,7 @@ export default function Queues() {
               onSelect={(row) => put({ queue: row.name === name ? null : row.name, topic: null, job: null, ...(onlyDead ? { tab: "dead" } : {}) })}
               order={{ by, descending }}
               onOrder={(order) => put({ sort: order.by, order: order.descending ? "desc" : null }, { replace: true })}
-              empty={onlyDead ? <Empty title="No dead letters">No job used up its attempts.</Empty> : <Empty title={search ? "No queue matches" : "No queue yet"} command={search ? undefined : "iii publish --durable my-topic '{}'"}>A queue appears when a job is enqueued or a worker subscribes to a topic.</Empty>}
+              empty={onlyDead ? <Empty title="No dead letters">No job used up its attempts.</Empty> : <Empty title={search ? "No queue matches" : "No queue yet"} command={search ? undefined : "iii trigger iii::durable::publish topic=my-topic data='{}'"}>A queue appears when a job is enqueued or a worker subscribes to a topic.</Empty>}
             />
           </>
         }

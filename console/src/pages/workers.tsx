@@ -216,7 +216,7 @@ export default function Workers() {
             onOrder={(order) => put({ sort: order.by, order: order.descending ? "desc" : null }, { replace: true })}
             empty={
               search || runtime ? <Empty title="No worker matches">Clear the search, or show the parts of the engine as well.</Empty> : (
-                <Empty title="No worker is connected" command="iii init my-worker && cd my-worker && iii dev">A worker appears here as soon as it connects; this page needs no reload.</Empty>
+                <Empty title="No worker is connected" command="iii init my-worker && cd my-worker && iii dev app.py">A worker appears here as soon as it connects; this page needs no reload.</Empty>
               )
             }
           />

@@ -264,6 +264,5 @@ class FunctionRegistry:
 
     def _watched(self, key: Key, found: Function) -> None:
         watch = self._watches.get(key)
-        found.observers = watch
-        for claim in self.ownership.claims(key):
-            claim.observers = watch
+        for function in (found, *self.ownership.claims(key)):
+            function.observers = None if function.traits.owner_delivers else watch

@@ -83,6 +83,7 @@ async def shake_hands(
             await loop.connect_accepted_socket(lambda: below, connected)
             await waiter
     except BaseException:
+        waiter.cancel()  # the end that follows has nobody to tell
         encrypted.abort()
         with suppress(OSError):
             connected.close()

@@ -68,13 +68,6 @@ class ObserverStateChanged(Message):
     reason: ErrorBody | None = None
 
 
-class LegacyTrigger(Struct, frozen=True):
-    """The trigger that an observer stands for."""
-
-    trigger_type: str
-    config: Raw
-
-
 class ObserverView(Struct, frozen=True, omit_defaults=True):
     """An observer as the host of its function sees it: never its metadata, its policy or its owner."""
 
@@ -84,7 +77,6 @@ class ObserverView(Struct, frozen=True, omit_defaults=True):
     target: str
     capture: list[str]
     on: str
-    legacy: LegacyTrigger | None = None
 
 
 class FunctionRegistered(Message):

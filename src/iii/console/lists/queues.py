@@ -78,14 +78,18 @@ def _named(query: Mapping[str, str]) -> str:
 
 async def letters_of(desk: Desk, name: str) -> tuple[list[tuple[_Letter, Raw]], bool]:
     """The newest, and whether these are all."""
-    found: list[tuple[_Letter, Raw]] = []
-    while len(found) < LETTERS:
-        asked = {"topic": name, "offset": len(found), "limit": _AT_ONCE}
+    found: dict[str, tuple[_Letter, Raw]] = {}  # by id: what dies meanwhile is first, and moves others to the next page
+    offset = 0
+    while offset < LETTERS:
+        asked = {"topic": name, "offset": offset, "limit": _AT_ONCE}
         page = await desk.read_as(list[Raw], "engine::queue::dlq_messages", asked)
-        found += [(msgspec.json.decode(row, type=_Letter), row) for row in page]
+        for row in page:
+            letter = msgspec.json.decode(row, type=_Letter)
+            found.setdefault(letter.id, (letter, row))
         if not page:
-            return found, True
-    return found, False
+            return list(found.values()), True
+        offset += len(page)
+    return list(found.values()), False
 
 
 def reason_of(error: str) -> str:

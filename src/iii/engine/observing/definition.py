@@ -20,7 +20,7 @@ from iii.protocol.limits import (
     OBSERVER_NAME_BYTES,
 )
 from iii.protocol.names import is_blank
-from iii.protocol.observe_messages import LegacyTrigger, Observe, ObserverView
+from iii.protocol.observe_messages import Observe, ObserverView
 from iii.protocol.quoted import shortened
 
 _CAPTURED = ("input", "output", "caller")
@@ -45,7 +45,6 @@ class Definition(Struct, frozen=True):
         filters: the normal form.
         capture: parts of the envelope, in their order.
         metadata: JSON.
-        legacy: the trigger that it stands for.
     """
 
     key: Key
@@ -57,7 +56,6 @@ class Definition(Struct, frozen=True):
     target: Key
     metadata: bytes
     policy: Policy
-    legacy: LegacyTrigger | None = None
 
     def view(self, observer_id: str, target_id: str) -> ObserverView:
         """As the host sees it; it sends at least what delivery needs (21 §11)."""
@@ -69,14 +67,13 @@ class Definition(Struct, frozen=True):
             target_id,
             [part for part in PARTS if part in needed],
             self.on,
-            self.legacy,
         )
 
     @property
     def size(self) -> int:
         """About the bytes that it takes to keep and to show."""
         names = sum(map(len, (*self.key, *self.target)))
-        return 1000 + names + len(self.args) + len(self.filters) + len(self.metadata)
+        return 400 + names + len(self.args) + len(self.filters) + len(self.metadata)
 
 
 def read_definition(message: Observe, source: Key, target: Key) -> tuple[Definition, CompiledFilter]:

@@ -105,10 +105,19 @@ class Outcome:
             if root not in decoded:
                 part = self.part(root)
                 if part is not None:
-                    decoded[root] = value = _read(part)
-                    if value is UNREADABLE:
-                        self.unreadable = True
+                    self._look_into(root, part, decoded)
         return decoded
+
+    def _look_into(self, root: str, part: bytes, decoded: dict[str, Any]) -> None:
+        size = len(part)
+        if size <= _SMALL_BYTES or (size <= FILTERED_BYTES and not holds_more_than(part, FILTERED_VALUES)):
+            try:
+                decoded[root] = _decode(part)
+                return
+            except BAD_JSON:
+                pass
+        decoded[root] = UNREADABLE
+        self.unreadable = True
 
     def envelope(self, opening: bytes, activation_id: bytes, capture: tuple[tuple[str, bytes], ...]) -> bytes:
         """What a target gets: of the parts only those that its observer captures.
@@ -137,13 +146,3 @@ class Outcome:
 def call_outcome_id(invocation_id: str | None) -> str:
     """Of a call that was never given one."""
     return invocation_id or new_id()
-
-
-def _read(part: bytes) -> Any:
-    size = len(part)
-    if size > _SMALL_BYTES and (size > FILTERED_BYTES or holds_more_than(part, FILTERED_VALUES)):
-        return UNREADABLE
-    try:
-        return _decode(part)
-    except BAD_JSON:
-        return UNREADABLE

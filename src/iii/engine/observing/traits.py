@@ -25,7 +25,6 @@ class Traits(Struct, frozen=True):
     private: only its host may call it.
     observable: whether anybody may observe it.
     owner_delivers: its host alone says which calls are for which observers.
-    legacy_trigger_type: triggers of this type are observers of it, if nobody provides the type.
     is_source: it is the engine's, and there to be observed.
     """
 
@@ -33,7 +32,6 @@ class Traits(Struct, frozen=True):
     private: bool = False
     observable: bool = True
     owner_delivers: bool = False
-    legacy_trigger_type: str | None = None
     is_source: bool = False
 
 
@@ -45,7 +43,6 @@ class _Said(Struct):
 
     args_format: Raw = NULL
     delivery: str | None = None
-    legacy_trigger_type: str | None = None
     allow: bool | None = None
 
 
@@ -79,7 +76,6 @@ def traits_of(message: RegisterFunction, dialect: Dialect, announced: bool) -> T
         bytes(message.private) == b"true",
         observable,
         said.delivery == "owner",
-        said.legacy_trigger_type,
     )
 
 

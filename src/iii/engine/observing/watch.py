@@ -91,17 +91,16 @@ class CallWatch:
 
     def follow(self, invocation: Invocation, function: Function) -> None:
         """A call is about to be handed to the function: see what becomes of it."""
-        if function.traits.owner_delivers:
-            return
         snapshot = self._snapshot
         if snapshot is None:
             snapshot = self.snapshot
+        kept = self.kept
         size = memoryview(invocation.data).nbytes
-        if self.kept.size + size > OBSERVED_BYTES:  # they would stay as long as the calls run (P6)
+        if kept.size + size > OBSERVED_BYTES:  # they would stay as long as the calls run (P6)
             for observer in snapshot.observers:
                 observer.drop(OVERFLOW.code)
             return
-        self.kept.size += size
+        kept.size += size
         invocation.waiter = invocation.followed = Observation(self, snapshot, invocation, function, size)
 
 

@@ -59,8 +59,22 @@ def _clause(clause: PathCondition | Disjunction | Negation) -> Match:
     if isinstance(clause, Negation):
         denied = matching(clause.denied)
         return lambda document: not denied(document)
+    if len(clause.operations) == 1 and len(clause.path.segments) == 1:
+        (operation,) = clause.operations
+        if operation.operator == "$eq" and type(operation.operand) is str and clause.path.indexes == (None,):
+            return _member_is(clause.path.root, clause.path.segments[0], operation.operand)
     test = _both([_test(operation) for operation in clause.operations])
     return _at(clause.path, test)
+
+
+def _member_is(root: str, name: str, text: str) -> Match:
+    """As the general form says it, in one call: most filters are this."""
+
+    def match(document: dict[str, Any]) -> bool:
+        value = document.get(root)
+        return type(value) is dict and bool(value.get(name) == text)
+
+    return match
 
 
 def _at(path: Path, test: Test) -> Match:
