@@ -267,7 +267,7 @@ def test_21_check_26_a_host_that_delivers_itself_is_asked_for_nothing(
 
 
 def test_many_rows_of_dropped_reports_count_once_for_each_observer(
-    host: MemoryWorker, watcher: MemoryWorker, monkeypatch: pytest.MonkeyPatch
+    clock: FakeClock, host: MemoryWorker, watcher: MemoryWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(50):
         observe(watcher, f"o{number}", "a::f", "a::t")
@@ -282,15 +282,19 @@ def test_many_rows_of_dropped_reports_count_once_for_each_observer(
     rows = [{"function_id": "a::f", "reason": "QUEUE_FULL", "count": 1}] * 500
 
     host.say({"type": "localinvocationstats", "window_ms": 1, "functions": [], "dropped_reports": rows})
+    clock.advance(0.1)
 
     assert record(watcher, "o49")["dropped"] == {"QUEUE_FULL": 500}
     assert len(drops) == 50
 
 
-def test_a_report_for_more_observers_than_there_can_be_is_refused(host: MemoryWorker, watcher: MemoryWorker) -> None:
+def test_a_report_for_more_observers_than_there_can_be_is_refused(
+    clock: FakeClock, host: MemoryWorker, watcher: MemoryWorker
+) -> None:
     active(watcher, host, "o", "a::f", "a::t")
     too_many = [f"n{number}" for number in range(MATCHED_OBSERVERS)]
 
     report(host, item("o", *too_many), item("o"))
+    clock.advance(0.1)
 
     assert record(watcher, "o")["fires"] == 1
