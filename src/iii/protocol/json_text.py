@@ -98,6 +98,11 @@ def holds_more_than(data: bytes, values: int) -> bool:
     return outside.count(b",") + 2 * (outside.count(b"[") + outside.count(b"{")) > values
 
 
+def most_values(data: bytes) -> int:
+    """Not fewer than there are in a JSON text; what is in strings may count."""
+    return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
 _skip = msgspec.json.Decoder(msgspec.Raw).decode  # to make objects would take up to 50 times as long
 
 

@@ -234,6 +234,8 @@ OBSERVER_ACK_S = 30.0
 FILTERED_BYTES = 1 * MIB
 # Most lists, objects and members of such a part.
 FILTERED_VALUES = 100_000
+# Most looks that the `$any`s of all filters take at the values of one call; further observers whose filters have one miss it.
+FILTER_LOOKS = 100_000
 # Most messages about observers that wait for the announcement of their connection.
 HELD_OBSERVES = 20_000
 # Most bytes of these messages.
@@ -242,6 +244,8 @@ HELD_OBSERVES_BYTES = 16 * MIB
 ASSERTED_CALLER_BYTES = 16 * KIB
 # Most calls that one message reports.
 REPORTED_CALLS = 10_000
+# Most observers that a report names for one call.
+MATCHED_OBSERVERS = 10_000
 
 # -- Texts
 # Longest name and longest description of a worker, in code points. (01 §6.1)

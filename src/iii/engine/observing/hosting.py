@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from iii.engine.functions import Function, FunctionRegistry
     from iii.engine.observing.observer import Observer
     from iii.engine.observing.store import ObserverStore
+    from iii.engine.owner import Owner
     from iii.engine.ownership import Key
     from iii.engine.turns import Turns
 
@@ -63,6 +64,9 @@ class Hosting:
         self.local_dispatch = local_dispatch
         self._revisions = count(1)
         self._timers: dict[Key, dict[Peer, Timer]] = {}
+        self._owed: dict[
+            tuple[Key, Owner], dict[Observer, None]
+        ] = {}  # acknowledgements; `unconfirmed`, the other way round
         self._sources: dict[Key, SourceHost] = {}
         self._taken: dict[Observer, SourceHost] = {}
 
@@ -110,7 +114,7 @@ class Hosting:
             if not observer.disposed and observer.error is None:
                 for host in [each for each in observer.announced if each not in hosts]:
                     del observer.announced[host]
-                    observer.unconfirmed.discard(host)
+                    self._settle(observer, host)
                 try:
                     self._let_go_elsewhere(observer)
                     check_source(self._functions, observer.definition, observer.filter)
@@ -139,7 +143,7 @@ class Hosting:
         )
         for observer in observers:
             observer.announced[peer] = revision
-            observer.unconfirmed.add(peer)
+            self._owe(observer, peer)
         views = [observer.definition.view(observer.id, _target_id(observer)) for observer in observers]
         peer.say(FunctionRegistered(function.own_id, function.namespace, revision, dispatches, views))
         if observers:
@@ -156,7 +160,7 @@ class Hosting:
             assert isinstance(peer, Peer)  # as above
             revision = next(self._revisions)
             observer.announced[peer] = revision
-            observer.unconfirmed.add(peer)
+            self._owe(observer, peer)
             view = definition.view(observer.id, _target_id(observer))
             peer.say(ObserverAdded(function.own_id, function.namespace, revision, view))
             self._expect_acks(peer, definition.key)
@@ -173,10 +177,9 @@ class Hosting:
             if isinstance(peer, Peer) and peer in observer.announced and peer is not but:
                 revision = next(self._revisions)
                 peer.say(ObserverRemoved(function.own_id, function.namespace, revision, observer.id))
-        waited_for = [each for each in observer.unconfirmed if isinstance(each, Peer)]
         observer.announced.clear()
-        observer.unconfirmed.clear()
-        for peer in waited_for:
+        for peer in [each for each in observer.unconfirmed if isinstance(each, Peer)]:
+            self._settle(observer, peer)
             self._expect_acks(peer, observer.definition.key)
 
     def activity_changed(self, observer: Observer) -> None:
@@ -208,7 +211,7 @@ class Hosting:
             return
         key = observer.definition.key
         late = peer not in observer.unconfirmed
-        observer.unconfirmed.discard(peer)
+        self._settle(observer, peer)
         self._expect_acks(peer, key)
         error = bytes(message.error)
         if message.error is NULL or error == b"null":
@@ -225,7 +228,7 @@ class Hosting:
     def _expect_acks(self, peer: Peer, key: Key) -> None:
         """The hooks of a function run one at a time: each acknowledgement gives the others their time again."""
         self._stop_waiting(peer, key)
-        if not peer.ended and any(peer in observer.unconfirmed for observer in self._store.of(key)):
+        if not peer.ended and (key, peer) in self._owed:
             due = self._clock.now() + OBSERVER_ACK_S
             self._timers.setdefault(key, {})[peer] = self._clock.call_at(due, lambda: self._overdue(peer, key))
 
@@ -239,9 +242,26 @@ class Hosting:
 
     def _overdue(self, peer: Peer, key: Key) -> None:
         self._stop_waiting(peer, key)
-        for observer in [each for each in self._store.of(key) if peer in each.unconfirmed]:
-            text = f"the host did not acknowledge the observer within {OBSERVER_ACK_S:g} s"
-            self._refuse(observer, ErrorBody(OWNER_TIMEOUT.code, text), None)
+        self._turns.go(self._giving_up(peer, key))
+
+    def _giving_up(self, peer: Peer, key: Key) -> Iterator[None]:
+        text = f"the host did not acknowledge the observer within {OBSERVER_ACK_S:g} s"
+        for observer in list(self._owed.get((key, peer), ())):
+            if peer in observer.unconfirmed:
+                self._settle(observer, peer)  # first: the others are not given their time again
+                self._refuse(observer, ErrorBody(OWNER_TIMEOUT.code, text), None)
+            yield
+
+    def _owe(self, observer: Observer, peer: Owner) -> None:
+        observer.unconfirmed.add(peer)
+        self._owed.setdefault((observer.definition.key, peer), {})[observer] = None
+
+    def _settle(self, observer: Observer, peer: Owner) -> None:
+        observer.unconfirmed.discard(peer)
+        place = (observer.definition.key, peer)
+        owed = self._owed.get(place)
+        if owed is not None and owed.pop(observer, place) is None and not owed:
+            del self._owed[place]
 
 
 _CODE, _TEXT = 200, 2_000  # characters of what a host says

@@ -89,7 +89,7 @@ class Observers:
         try:
             observer = self._take(peer, message, known)
         except InvocationError as error:
-            if known is not None:
+            if known is not None and not known.disposed:  # it was, if another function was to be observed
                 self.hosting.removed(known)
                 self._remove(known)
             peer.say(ObserveResult(message.id, "error", _body(error)))

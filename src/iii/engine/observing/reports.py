@@ -14,7 +14,7 @@ from iii.engine.observing.origin import depth_of, stamped
 from iii.engine.observing.outcome import Outcome
 from iii.engine.session.peer import Peer
 from iii.protocol.json_text import BAD_JSON, is_json
-from iii.protocol.limits import REPORTED_CALLS
+from iii.protocol.limits import MATCHED_OBSERVERS, REPORTED_CALLS
 from iii.protocol.log_event import LogEvent
 from iii.protocol.message import NULL
 from iii.protocol.observe_messages import InvocationsObserved, LocalInvocationStats
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from iii.engine.observing.activations import Activations
     from iii.engine.observing.observer import Observer
     from iii.engine.observing.store import ObserverStore
+    from iii.engine.ownership import Key
     from iii.engine.turns import Turns
 
 REPORT_REFUSED = LogEvent(
@@ -95,20 +96,32 @@ class Reports:
 
     def count(self, peer: Peer, message: LocalInvocationStats) -> None:
         """How many calls a host has run by itself, and how many it did not report."""
-        for row in _rows(message.functions):
-            if self._hosted(peer, row.get("function_id"), row.get("namespace")) is not None:
-                self.local_calls += _whole(row.get("count"))
-                self.local_errors += _whole(row.get("errors"))
-        for row in _rows(message.dropped_reports):
-            function, reason = self._hosted(peer, row.get("function_id"), row.get("namespace")), row.get("reason")
-            if function is not None and isinstance(reason, str):
-                for observer in self._store.of(function.key):
-                    if len(observer.dropped) < _REASONS or reason in observer.dropped:
-                        observer.drop(reason[:_ID_CHARACTERS], _whole(row.get("count")))
+        self._turns.go_paused(peer.link, self._counting(peer, _rows(message.functions), _rows(message.dropped_reports)))
 
     def left(self, peer: Peer) -> None:
         """Its connection has ended."""
         self._complained.discard(peer)
+
+    def _counting(self, peer: Peer, called: list[dict[str, Any]], dropped: list[dict[str, Any]]) -> Iterator[None]:
+        for row in called:
+            if self._hosted(peer, row.get("function_id"), row.get("namespace")) is not None:
+                self.local_calls += _whole(row.get("count"))
+                self.local_errors += _whole(row.get("errors"))
+            yield
+        missed: dict[Key, dict[str, int]] = {}  # each observer is looked at once, however many rows there are
+        for row in dropped:
+            function, reason = self._hosted(peer, row.get("function_id"), row.get("namespace")), row.get("reason")
+            if function is not None and isinstance(reason, str):
+                counts, reason = missed.setdefault(function.key, {}), reason[:_ID_CHARACTERS]
+                if len(counts) < _REASONS or reason in counts:
+                    counts[reason] = counts.get(reason, 0) + _whole(row.get("count"))
+            yield
+        for key, counts in missed.items():
+            for observer in list(self._store.of(key)):
+                for reason, count in counts.items():
+                    if len(observer.dropped) < _REASONS or reason in observer.dropped:
+                        observer.drop(reason, count)
+                yield
 
     def _reporting(self, peer: Peer, items: list[Raw]) -> Iterator[None]:
         for item in items:
@@ -118,12 +131,17 @@ class Reports:
                 self._refuse(peer, str(error)[:300])
             else:
                 self._take(peer, report)
+                for _ in range(len(report.matched) // _MATCHED_IN_STEP):
+                    yield
             yield
 
     def _take(self, peer: Peer, report: _Report) -> None:
         function = self._hosted(peer, report.function_id, report.namespace)
         if function is None:
             self._refuse(peer, f"the worker does not host {report.function_id[:_ID_CHARACTERS]}")
+            return
+        if len(report.matched) > MATCHED_OBSERVERS:
+            self._refuse(peer, f"{len(report.matched)} observers of one call exceed the limit of {MATCHED_OBSERVERS}")
             return
         matched: list[Observer] = []
         for observer_id in dict.fromkeys(report.matched):
@@ -154,6 +172,7 @@ class Reports:
 
 
 _REASONS = 32  # of one observer
+_MATCHED_IN_STEP = 20  # a call that is for more takes as long as several
 
 
 def _waits_for_host_only(observer: Observer, peer: Peer, functions: FunctionRegistry) -> bool:

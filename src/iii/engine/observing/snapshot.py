@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from iii.engine.observing.filters.equality import scalar_key
 from iii.engine.observing.filters.matching import Match
 from iii.engine.observing.filters.path import Path
+from iii.engine.observing.looks import Looks
 from iii.engine.observing.outcome import UNREADABLE
 from iii.engine.observing.screen import SCREENED_BYTES, Look, look_at
 from iii.protocol.json_text import BAD_JSON
@@ -70,7 +71,7 @@ class Snapshot:
             candidates = (
                 self.observers if chosen is not None or self._path is None else self._found(self._path, outcome)
             )
-        succeeded, found = outcome.succeeded, []
+        succeeded, found, looks = outcome.succeeded, [], None
         for observer in candidates:
             if not (observer.on_success if succeeded else observer.on_error):
                 continue
@@ -83,7 +84,13 @@ class Snapshot:
             document = outcome.document(observer.roots)
             if outcome.unreadable and any(document.get(root) is UNREADABLE for root in observer.roots):
                 observer.drop(TOO_LARGE)
-            elif matches(document):
+                continue
+            if observer.filter.sweeps:
+                looks = looks or Looks(outcome)
+                if not looks.suffice(observer.filter):
+                    observer.drop(TOO_LARGE)
+                    continue
+            if matches(document):
                 found.append(observer)
         return found
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from iii.engine.functions import Function
 from iii.engine.invocation import NO_TRACE, Trace
 from iii.engine.observing.codes import NOT_CALLABLE
+from iii.engine.observing.looks import Looks
 from iii.engine.observing.origin import ENGINE_CALLER, depth_of_call
 from iii.engine.observing.outcome import Outcome
 from iii.engine.observing.traits import Traits
@@ -107,12 +108,13 @@ class EventSource:
         return self._observers.through.call_of_module(observer, data, reply, trace, cause)
 
     def matches(self, observer: Observer, event: bytes) -> bool:
-        """Whether the filter of an observer matches an event, whatever outcome it wants."""
+        """Whether the filter of an observer matches an event, whatever outcome it wants; not one that is too large to look into."""
         if observer.filter.matches is None:
             return True
         assert self._observers is not None  # as above
         outcome = self._outcome(event, 0, NO_TRACE, self._observers)
-        return observer.filter.matches(outcome.document(observer.filter.roots))
+        document = outcome.document(observer.filter.roots)
+        return not outcome.unreadable and Looks(outcome).suffice(observer.filter) and observer.filter.matches(document)
 
     def _outcome(self, event: bytes, depth: int, trace: Trace, observers: Observers) -> Outcome:
         parts = {"input": event, "output": b"null", "caller": ENGINE_CALLER}

@@ -34,7 +34,7 @@ EVALUATION_FAILED = LogEvent(
 
 Activate: TypeAlias = "Callable[[list[Observer], Outcome], None]"
 
-_names = msgspec.json.Decoder(list[str])
+_names = msgspec.json.Decoder(frozenset[str])  # asked for each observer
 
 
 class KeptBytes:
@@ -134,7 +134,7 @@ class Observation(Outcome):
         self._waiter: Waiter | None = invocation.waiter
         self._input_sent = invocation.data
         self._metadata = invocation.metadata
-        self._chosen: list[str] | None = None
+        self._chosen: frozenset[str] | None = None
         self._delivered = False
 
     @property

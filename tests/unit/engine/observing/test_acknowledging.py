@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from iii.engine.clock import Timer
 from iii.protocol.limits import OBSERVER_ACK_S
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.observing.scene import (
@@ -131,3 +134,24 @@ def test_every_copy_of_a_host_is_told(engine: MemoryEngine, watcher: MemoryWorke
     second.kill()
     watcher.say({"type": "unobserve", "id": "o"})
     assert len(first.heard("observerremoved")) == len(third.heard("observerremoved")) == 1
+
+
+def test_many_that_a_silent_host_owes_are_given_up_without_waiting_for_it_again(
+    clock: FakeClock, host: MemoryWorker, watcher: MemoryWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(200):
+        observe(watcher, f"o{number}", "a::f", "a::t")
+    timers: list[float] = []
+    call_at = clock.call_at
+
+    def counted(due: float, what: Callable[[], None]) -> Timer:
+        timers.append(due)
+        return call_at(due, what)
+
+    monkeypatch.setattr(clock, "call_at", counted)
+
+    clock.advance(OBSERVER_ACK_S + 1)
+
+    assert changes(watcher, "o199") == [("error", "OWNER_TIMEOUT")]
+    assert len(host.heard("observerremoved")) == 200
+    assert len(timers) < 10

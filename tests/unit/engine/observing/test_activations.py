@@ -405,6 +405,26 @@ def test_a_part_that_is_too_large_for_filters_is_missed_by_those_only(
     assert record(watcher, "looks")["dropped"] == {"TOO_LARGE": 1}
 
 
+def test_filters_look_only_so_often_at_the_elements_of_a_call(
+    host: MemoryWorker, watcher: MemoryWorker, caller: MemoryWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iii.engine.observing.looks.FILTER_LOOKS", 5_000)
+    often = {"$or": [{"input.n": {"$any": {"@.x": {"$in": [[1], [2], number]}}}} for number in range(10)]}
+    for observer_id, filters in (
+        ("often", often),
+        ("once", {"input.n": {"$any": {"$eq": 7}}}),
+        ("plain", {"input.n.0": {"$eq": 0}}),
+    ):
+        active(watcher, host, observer_id, "a::f", "a::t", source_members={"filters": filters})
+
+    call(caller, host, "a::f", {"n": list(range(1000))}, None)
+
+    assert [each["activation"]["observer_id"] for each in activations(watcher)] == ["once", "plain"]
+    assert record(watcher, "often")["dropped"] == {"TOO_LARGE": 1}
+    call(caller, host, "a::f", {"n": [{"x": 3}, {"x": [2]}]}, None)
+    assert record(watcher, "often")["fires"] == 1
+
+
 def test_many_observers_are_served_in_turns(
     engine: MemoryEngine, clock: FakeClock, host: MemoryWorker, watcher: MemoryWorker, caller: MemoryWorker
 ) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from iii.engine.observing.observer import Observer
+from iii.protocol.limits import MATCHED_OBSERVERS
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.observing.scene import (
     acknowledge,
@@ -262,3 +264,37 @@ def test_21_check_26_a_host_that_delivers_itself_is_asked_for_nothing(
     report(host, item("o", function_id="b::f"))
 
     assert len(activations(watcher)) == 1
+
+
+def test_many_rows_of_dropped_reports_count_once_for_each_observer(
+    clock: FakeClock, host: MemoryWorker, watcher: MemoryWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(50):
+        observe(watcher, f"o{number}", "a::f", "a::t")
+    drops: list[str] = []
+    drop = Observer.drop
+
+    def counted(observer: Observer, code: str, count: int = 1) -> None:
+        drops.append(observer.id)
+        drop(observer, code, count)
+
+    monkeypatch.setattr(Observer, "drop", counted)
+    rows = [{"function_id": "a::f", "reason": "QUEUE_FULL", "count": 1}] * 500
+
+    host.say({"type": "localinvocationstats", "window_ms": 1, "functions": [], "dropped_reports": rows})
+    clock.advance(0.1)
+
+    assert record(watcher, "o49")["dropped"] == {"QUEUE_FULL": 500}
+    assert len(drops) == 50
+
+
+def test_a_report_for_more_observers_than_there_can_be_is_refused(
+    clock: FakeClock, host: MemoryWorker, watcher: MemoryWorker
+) -> None:
+    active(watcher, host, "o", "a::f", "a::t")
+    too_many = [f"n{number}" for number in range(MATCHED_OBSERVERS)]
+
+    report(host, item("o", *too_many), item("o"))
+    clock.advance(0.1)
+
+    assert record(watcher, "o")["fires"] == 1

@@ -163,3 +163,28 @@ def test_a_worker_in_a_namespace_of_its_own_observes_it(engine: MemoryEngine, be
     watcher.say({"type": "observe", "id": "p", "source": {"function_id": "bell::on-ring", "namespace": "orders",
                  "args": {"name": "door"}}, "target": {"function_id": "a::t", "namespace": "orders"}})  # fmt: skip
     assert record(watcher, "p")["state"] == "active"
+
+
+def test_what_observed_another_function_and_is_refused_is_gone(
+    engine: MemoryEngine, bell: Bell, watcher: MemoryWorker
+) -> None:
+    v1(engine, "a::f")
+    observe(watcher, "o", "a::f", "a::t")
+
+    refused = observe(watcher, "o", "bell::on-ring", "a::t", source_members=named("taken"))
+
+    assert refused["error"]["code"] == "TAKEN"
+    assert is_unknown(watcher, "o")
+    assert observe(watcher, "o", "bell::on-ring", "a::t", source_members=named("free"))["state"] == "active"
+
+
+def test_an_event_too_large_to_look_into_matches_no_filter(
+    bell: Bell, watcher: MemoryWorker, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observe(watcher, "o", "bell::on-ring", "a::t", source_members=named("door", filters={"input.by": {"$ne": "me"}}))
+    observer = engine.core.observers.store.get("o")
+    assert observer is not None
+    assert bell.rings.matches(observer, b'{"by":"you"}')
+    monkeypatch.setattr("iii.engine.observing.outcome.FILTERED_BYTES", 50_000)
+
+    assert not bell.rings.matches(observer, b'{"by":"me","text":"%b"}' % (b"x" * 60_000))

@@ -10,6 +10,7 @@ import msgspec
 from iii.engine.observing.filters.equality import is_scalar, scalar_key
 from iii.engine.observing.filters.matching import always, matching, roots_of
 from iii.engine.observing.filters.path import Path
+from iii.engine.observing.filters.sweeps import sweeps_of
 from iii.engine.observing.filters.syntax import Conjunction, PathCondition, parse_filter
 
 
@@ -20,9 +21,10 @@ class CompiledFilter:
     matches: says whether a document of decoded `roots` matches; None: every one does.
     roots: the parts of a document that it looks at.
     is_equality: whether the only one of its `equalities` says all.
+    sweeps: how often `$any` has it look at each value there; nearly always 0.
     """
 
-    __slots__ = ("is_equality", "matches", "roots", "source", "text")
+    __slots__ = ("is_equality", "matches", "roots", "source", "sweeps", "text")
 
     def __init__(self, written: bytes) -> None:
         """Raises InvalidFilter."""
@@ -36,6 +38,7 @@ class CompiledFilter:
         self.is_equality = (
             isinstance(clause, PathCondition) and len(clause.operations) == 1 and any(True for _ in self.equalities())
         )
+        self.sweeps = sweeps_of(source)
 
     def equalities(self) -> Iterator[tuple[Path, frozenset[Any]]]:
         """Paths that must have one of some scalars, as their keys, for the filter to match at all."""
