@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from iii.cli.address import Address
 from iii.cli.asking import Asking
 from iii.cli.parser import CommandFailed
-from iii.protocol.errors import InvocationError
+from iii.protocol.errors import FunctionNotFound, InvocationError
 
 T = TypeVar("T")
 
@@ -29,12 +29,23 @@ def _nothing(result: Any) -> None:
     return None
 
 
-def asked(address: Address, command: str, function_id: str, payload: object) -> CallResult:
-    """As `ask`, where an error of the function is the end of the command. Raises CommandFailed."""
+def asked(address: Address, command: str, function_id: str, payload: object, module: str | None = None) -> CallResult:
+    """As `ask`, where an error of the function is the end of the command. Raises CommandFailed.
+
+    Args:
+        module: whose function it is; the engine may not run it.
+    """
     try:
         return ask(address, command, function_id, payload)
     except InvocationError as error:
-        raise CommandFailed(f"{error.code}: {error.message}") from None
+        raise CommandFailed(in_words(error, module)) from None
+
+
+def in_words(error: InvocationError, module: str | None = None) -> str:
+    """An error of a function for people; that of one which is missing names the module that would have it."""
+    if module is not None and isinstance(error, FunctionNotFound):
+        return f"this engine does not run the module {module}; add `- name: {module}` to its configuration"
+    return f"{error.code}: {error.message}"
 
 
 def ask(
@@ -67,7 +78,7 @@ def asked_several(address: Address, command: str, talk: Callable[[Asking], Await
     try:
         return conversation(address, command, talk)
     except InvocationError as error:
-        raise CommandFailed(f"{error.code}: {error.message}") from None
+        raise CommandFailed(in_words(error)) from None
 
 
 def conversation(address: Address, command: str, talk: Callable[[Asking], Awaitable[T]]) -> T:

@@ -23,6 +23,7 @@ class Followed(NamedTuple):
         config: of the trigger.
         show: prints one event.
         before: done on the connection first.
+        module: whose functions that needs.
     """
 
     command: str
@@ -30,6 +31,7 @@ class Followed(NamedTuple):
     config: dict[str, Any]
     show: Callable[[Any], None]
     before: Callable[[Worker], Awaitable[None]] | None = None
+    module: str | None = None
 
 
 def follow(address: Address, followed: Followed) -> None:
@@ -41,6 +43,7 @@ async def _follow(address: Address, followed: Followed) -> None:
     from iii import InvocationError, RegistrationRejected, connect_worker
     from iii.cli.asking import WHERE
     from iii.cli.command_worker import worker_options
+    from iii.cli.engine_call import in_words
     from iii.protocol.address import masked
 
     options = worker_options(address, followed.command)
@@ -64,6 +67,6 @@ async def _follow(address: Address, followed: Followed) -> None:
     except RegistrationRejected as error:
         raise CommandFailed(f"the engine at {shown} refused this command: {error}") from None
     except InvocationError as error:
-        raise CommandFailed(f"{error.code}: {error.message}") from None
+        raise CommandFailed(in_words(error, followed.module)) from None
     except ConnectionError as error:
         raise CommandFailed(f"cannot connect to {shown}: {error}. {WHERE}") from None

@@ -48,5 +48,6 @@ def run(arguments: list[str]) -> int:
     except PayloadMistake as error:
         return fail(str(error))
     function_id = "iii::durable::publish" if options.durable else "publish"
-    asked(address, "publish", function_id, {"topic": options.topic, "data": data})
+    module = "iii-queue" if options.durable else "iii-pubsub"
+    asked(address, "publish", function_id, {"topic": options.topic, "data": data}, module)
     return 0

@@ -80,7 +80,8 @@ def run(arguments: list[str]) -> int:
             parser.error(f"--{name}: expected a whole number from 0 to {_MOST}, got {getattr(options, name)}")
     address = address_of(options, parser)
 
-    from iii.protocol.errors import FunctionNotFound, InvocationError
+    from iii.cli.engine_call import in_words
+    from iii.protocol.errors import InvocationError
 
     try:
         match options.words:
@@ -114,10 +115,8 @@ def run(arguments: list[str]) -> int:
                 return USAGE_ERROR
             case words:
                 parser.refuse_words(words, _USAGE)
-    except FunctionNotFound:
-        return fail("this engine does not run the module iii-queue; add `- name: iii-queue` to its configuration")
     except InvocationError as error:
-        return fail(f"{error.code}: {error.message}")
+        return fail(in_words(error, "iii-queue"))
 
 
 def _ask(address: Address, function_id: str, payload: dict[str, Any]) -> Any:

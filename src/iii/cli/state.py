@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
-from iii.cli.parser import USAGE_ERROR, Parser, fail
+from iii.cli.parser import USAGE_ERROR, Parser, fail, suggestion
 from iii.cli.payload import value_of
 
+if TYPE_CHECKING:
+    from iii import Worker
+
 PROGRAM = "iii state"
+_MODULE = "iii-state"
 _DESCRIPTION = """\
 Reads and writes the values that workers share.
 
@@ -62,7 +67,8 @@ def run(arguments: list[str]) -> int:
     options = parser.parse(arguments)
     address = address_of(options, parser)
 
-    from iii.protocol.errors import FunctionNotFound, InvocationError
+    from iii.cli.engine_call import in_words
+    from iii.protocol.errors import InvocationError
 
     try:
         match options.words:
@@ -85,11 +91,9 @@ def run(arguments: list[str]) -> int:
                 return USAGE_ERROR
             case words:
                 parser.refuse_words(words, _USAGE)
-    except FunctionNotFound:
-        return fail("this engine does not run the module iii-state; add `- name: iii-state` to its configuration")
     except InvocationError as error:
         hint = f"; for the keys alone: {PROGRAM} list SCOPE --keys" if error.code == "SNAPSHOT_CAPACITY" else ""
-        return fail(f"{error.code}: {error.message}{hint}")
+        return fail(f"{in_words(error, _MODULE)}{hint}")
 
 
 def _ask(address: Address, function_id: str, payload: dict[str, Any]) -> Any:
@@ -127,7 +131,6 @@ def _get(address: Address, scope: str, key: str) -> int:
 def _meant(address: Address, scope: str, key: str | None = None) -> str:
     """The key of the scope that was meant, or the scope."""
     from iii.cli.known import SCOPES, meant
-    from iii.cli.parser import suggestion
 
     keys = [] if key is None else _ask(address, "state::list_keys", {"scope": scope})["keys"]
     return suggestion(key or "", keys) if keys else meant(address, "state", scope, SCOPES)
@@ -195,8 +198,14 @@ def _watch(address: Address, scope: str, key: str | None, as_json: bool) -> int:
     def show(event: Any) -> None:
         print(json.dumps(event) if as_json else _line(event), flush=True)
 
+    async def tell(worker: Worker) -> None:
+        answer = await worker.trigger_async({"function_id": "state::list_groups", "payload": {}})
+        if scope not in answer["groups"]:
+            near = suggestion(scope, answer["groups"]) or "; waiting for its first change"
+            print(f"scope '{scope}' has no keys yet{near}", file=sys.stderr, flush=True)
+
     config = {"scope": scope} | ({} if key is None else {"key": key})
-    follow(address, Followed("state", "state", config, show))
+    follow(address, Followed("state", "state", config, show, tell, _MODULE))
     return 0
 
 

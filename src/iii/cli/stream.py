@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from iii import TriggerRequest, Worker
 
 PROGRAM = "iii stream"
+_MODULE = "iii-stream"
 _DESCRIPTION = """\
 Reads and writes the items of streams, and follows their events.
 
@@ -85,7 +86,7 @@ def run(arguments: list[str]) -> int:
 def _ask(address: Address, function_id: str, name: str, group: str, **more: Any) -> Any:
     from iii.cli.engine_call import asked
 
-    return asked(address, "stream", function_id, {"stream_name": name, "group_id": group, **more}).result
+    return asked(address, "stream", function_id, {"stream_name": name, "group_id": group, **more}, _MODULE).result
 
 
 def _print(value: Any) -> None:
@@ -106,7 +107,7 @@ def _streams(address: Address, as_json: bool) -> None:
     from iii.cli.engine_call import asked
     from iii.cli.output import print_table
 
-    rows = asked(address, "stream", "stream::list_all", {}).result["stream"]
+    rows = asked(address, "stream", "stream::list_all", {}, _MODULE).result["stream"]
     if as_json:
         _print(rows)
     elif rows:
@@ -126,7 +127,8 @@ def _tail(address: Address, name: str, group: str | None, as_json: bool) -> None
         if not await worker.trigger_async(request):
             await _tell_that_it_is_empty(worker, name)
 
-    follow(address, Followed("stream", "stream", {"stream_name": name, "group_id": group}, show, tell))
+    config = {"stream_name": name, "group_id": group}
+    follow(address, Followed("stream", "stream", config, show, tell, _MODULE))
 
 
 async def _tell_that_it_is_empty(worker: Worker, name: str) -> None:

@@ -29,8 +29,8 @@ def shown(
     Args:
         module: of the engine, whose functions are asked.
     """
-    from iii.cli.engine_call import conversation
-    from iii.protocol.errors import FunctionNotFound, InvocationError
+    from iii.cli.engine_call import conversation, in_words
+    from iii.protocol.errors import InvocationError
 
     async def once(ask: Asking) -> int:
         print("\n".join(await lines(ask)))
@@ -47,7 +47,4 @@ def shown(
     try:
         return conversation(address, command, live if watch and sys.stdout.isatty() else once)
     except InvocationError as error:
-        if module is not None and isinstance(error, FunctionNotFound):
-            text = f"this engine does not run the module {module}; add `- name: {module}` to its configuration"
-            raise CommandFailed(text) from None
-        raise CommandFailed(f"{error.code}: {error.message}") from None
+        raise CommandFailed(in_words(error, module)) from None

@@ -46,6 +46,9 @@ workers:
         default: {{concurrency: 10, max_retries: 3}}   # your own queues beside it; type: fifo keeps order
   - name: iii-pubsub              # messages to all current subscribers
   - name: iii-cron                # functions called on a schedule
+  - name: iii-console             # what happens, in a browser: http://127.0.0.1:3113
+    config:
+      port: 3113
   - name: iii-observability       # log output of the engine
     config:
       level: info                 # trace, debug, info, warn, error; or a list such as info,iii.engine=debug

@@ -45,7 +45,7 @@ class Running:
         port = free_port()
         self.url = f"ws://127.0.0.1:{port}"
         self.folder = project
-        ports = {"III_PORT": str(port), "HTTP_PORT": str(self.http)}
+        ports = {"III_PORT": str(port), "HTTP_PORT": str(self.http), "CONSOLE_PORT": str(free_port())}
         self.engine = LineProcess([sys.executable, "-m", "iii.cli"], env=ports, cwd=project, stderr=subprocess.STDOUT)
         self.engine.wait_for_line("workers_connect_to")
         self.worker = LineProcess(

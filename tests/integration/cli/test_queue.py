@@ -182,9 +182,20 @@ def test_on_a_terminal_a_purge_asks_first(engine: RunningEngine, worker: sdk.Wor
 
 def test_without_the_module(iii: Iii, tmp_path_factory: pytest.TempPathFactory) -> None:
     with running_engine(tmp_path_factory.mktemp("engine"), "- {name: iii-cron}") as running:
-        done = iii("queue", "list", III_URL=running.url())
-    assert done.returncode == 1
-    assert "this engine does not run the module iii-queue" in done.stderr
+        for module, arguments in (
+            ("iii-queue", ("queue", "list")),
+            ("iii-queue", ("publish", "orders", "--durable")),
+            ("iii-pubsub", ("publish", "orders")),
+            ("iii-state", ("state", "list")),
+            ("iii-state", ("state", "watch", "orders")),
+            ("iii-stream", ("stream", "list")),
+            ("iii-stream", ("stream", "get", "chat", "room", "1")),
+            ("iii-stream", ("stream", "tail", "chat")),
+        ):
+            done = iii(*arguments, III_URL=running.url())
+            assert (done.returncode, done.stderr) == (
+                1, f"Error: this engine does not run the module {module}; add `- name: {module}` to its configuration\n"
+            )  # fmt: skip
 
 
 def test_wrong_usage(iii: Iii) -> None:

@@ -199,8 +199,9 @@ def test_changes_of_a_scope_are_followed(engine: RunningEngine, as_json: bool) -
         assert watch.wait(20) == 130
     finally:
         watch.kill()
-        watch.communicate()
+        _, said = watch.communicate()
         worker.shutdown()
+    assert said == "scope 'watched' has no keys yet; waiting for its first change\n"
     if as_json:
         told = [json.loads(line)["event_type"] for line in lines]
         assert told == ["state:created", "state:updated", "state:deleted"]

@@ -447,9 +447,13 @@ def test_C2_the_created_file_lists_what_exists_and_loads(load: Load) -> None:
         "workers[4] (iii-queue)",
         "workers[5] (iii-pubsub)",
         "workers[6] (iii-cron)",
-        "workers[7] (iii-observability)",
+        "workers[7] (iii-console)",
+        "workers[8] (iii-observability)",
         "workers[0] (iii-worker-manager)",
     ]
+    assert {row.name for row in catalogue.CATALOGUE if row.in_default_set} <= {
+        entry.instance for entry in config.entries
+    }
     assert listeners(config) == [("127.0.0.1", 49134)]
     assert config.warnings == ()
     assert config.path == Path("config.yaml").absolute()

@@ -292,7 +292,8 @@ def function_refusal(guard: Guard, given: str, namespace: str, invocation: objec
     """Why it may not have a function; None: it may."""
     rights = guard.rights
     if rights.registers is not None and given not in rights.registers:
-        return "function registration not allowed for this session"
+        named = "`allow_function_registration` is false" if rights.by_auth_function else "not in its `register`"
+        return f"function registration not allowed for this session ({named})"
     if not rights.may_declare(namespace):
         return f"namespace '{namespace}' not allowed for this session"
     if invocation is not None and guard.identity is not None and not rights.calls_urls:

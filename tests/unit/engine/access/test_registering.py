@@ -187,11 +187,17 @@ def test_07_check_25_allowed_trigger_types(engine: MemoryEngine) -> None:
     assert refused_triggers(guest)["t1"] == ("FORBIDDEN", "Trigger type 'http' is not allowed for this session.")
 
 
-def test_20_3_function_registration_may_be_denied_or_limited(engine: MemoryEngine) -> None:
-    engine.connect(functions=["a::f"], access=access(registers=NO_PATTERNS))
+def test_20_3_function_registration_may_be_denied_or_limited(
+    engine: MemoryEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.connect(functions=["a::f"], access=access(registers=NO_PATTERNS, by_auth_function=True))
     engine.connect(functions=["b::f", "c::f"], access=access(registers=Patterns(["b::*"])))
 
     assert [engine.core.functions.find(f"{each}::f", None) is not None for each in "abc"] == [False, True, False]
+    assert [getattr(each, "fields", {}).get("reason") for each in caplog.records] == [
+        "function registration not allowed for this session (`allow_function_registration` is false)",
+        "function registration not allowed for this session (not in its `register`)",
+    ]
 
 
 def test_20_3_functions_that_are_urls_need_a_right(engine: MemoryEngine) -> None:
