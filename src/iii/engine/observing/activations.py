@@ -20,7 +20,6 @@ from iii.protocol.limits import (
     OBSERVER_WAITING_BYTES,
 )
 from iii.protocol.log_event import LogEvent
-from iii.protocol.message import NULL
 
 if TYPE_CHECKING:
     from iii.engine.clock import Clock
@@ -132,7 +131,7 @@ class Activations:
 
     def fired(self, observer: Observer) -> None:
         """One more was started; perhaps the last."""
-        limit = observer.definition.policy.max_fires
+        limit = observer.limit
         if limit is not None and observer.fires >= limit:
             self._dispose(observer, MAX_FIRES, f"all {limit} activations were started")
 
@@ -151,7 +150,7 @@ class Activations:
             self.drop(observer, LOOP_GUARD.code)
         elif not observer.receptive:
             observer.drop("INACTIVE" if observer.reason is None else observer.reason.code)
-        elif observer.spent:
+        elif observer.limit is not None and observer.spent:
             return
         elif len(observer.running) < observer.at_once and not observer.waiting:
             self._start(observer, outcome)
@@ -208,13 +207,14 @@ class Activations:
             namespace,
             memoryview(data) if len(data) > FRAGMENT_BYTES else data,
             activation,
-            metadata=NULL if observer.metadata == b"null" else observer.metadata,
+            metadata=observer.handed_on,
             traceparent=outcome.traceparent,
             baggage=outcome.baggage,
             origin=origin,
         )
         self._router.hand_over(invocation, target)
-        self.fired(observer)
+        if observer.limit is not None:
+            self.fired(observer)
 
     def _watch_stall(self, observer: Observer) -> None:
         """An activation without answer holds up others only so long."""

@@ -77,10 +77,8 @@ class Outcome:
     def cause(self) -> bytes:
         """The caller of what it activates."""
         if self._cause is None:
-            self._cause = b'{"worker_name":"iii-engine","function_id":%b,"invocation_id":%b}' % (
-                _json(self.function_id), _json(self.invocation_id),
-            )  # fmt: skip
-        return self._cause
+            self._identify()
+        return self._cause  # type: ignore[return-value]  # that has set it
 
     def raw(self, name: str) -> bytes | Raw | memoryview | None:
         """A part as it came; None if it does not exist."""
@@ -126,7 +124,9 @@ class Outcome:
             opening: how it begins, up to the id of the activation.
             capture: names of parts, and how each is introduced.
         """
-        pieces = [opening, activation_id, self._common()]
+        if self._members is None:
+            self._identify()
+        pieces: list[bytes] = [opening, activation_id, self._members]  # type: ignore[list-item]  # that has set it
         for name, introduced in capture:
             part = self.part(name)
             if part is not None:
@@ -134,13 +134,14 @@ class Outcome:
         pieces.append(b"}")
         return b"".join(pieces)
 
-    def _common(self) -> bytes:
-        if self._members is None:
-            self._members = b'","function_id":%b,"namespace":%b,"invocation_id":%b,"status":"%b","started_at_ms":%d,"duration_ms":%.3f' % (
-                _json(self.function_id), _json(self.namespace), _json(self.invocation_id),
-                b"success" if self.succeeded else b"error", self.started_at_ms, self.duration_ms,
-            )  # fmt: skip
-        return self._members
+    def _identify(self) -> None:
+        """What all its activations have in common."""
+        function_id, invocation_id = _json(self.function_id), _json(self.invocation_id)
+        self._cause = b'{"worker_name":"iii-engine","function_id":%b,"invocation_id":%b}' % (function_id, invocation_id)
+        self._members = b'","function_id":%b,"namespace":%b,"invocation_id":%b,"status":"%b","started_at_ms":%d,"duration_ms":%.3f' % (
+            function_id, _json(self.namespace), invocation_id,
+            b"success" if self.succeeded else b"error", self.started_at_ms, self.duration_ms,
+        )  # fmt: skip
 
 
 def call_outcome_id(invocation_id: str | None) -> str:
