@@ -179,6 +179,8 @@ class Observation(Outcome):
             if part is None:
                 part = self._input = unsigned(bytes(self._input_sent))
             return part
+        if name == "output":
+            return bytes(self._answer) if self.succeeded else None
         if name == "caller":
             return caller_of(self._invocation)
         raw = self.raw(name)
