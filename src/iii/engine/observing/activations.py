@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from msgspec import Struct
+
 from iii.engine.invocation import Invocation
 from iii.engine.observing.codes import LOOP_GUARD, MAX_FIRES, OVERFLOW, TARGET_UNAVAILABLE
 from iii.engine.observing.origin import CallOrigin
@@ -20,7 +22,6 @@ from iii.protocol.limits import (
     OBSERVER_WAITING_BYTES,
 )
 from iii.protocol.log_event import LogEvent
-from iii.protocol.message import NULL
 
 if TYPE_CHECKING:
     from iii.engine.clock import Clock
@@ -52,25 +53,21 @@ class RunningCall(Protocol):
     def observer(self) -> Observer: ...
 
 
-class Activation:
-    """One call of a target, until its answer, which nobody gets."""
+class Activation(Struct, eq=False):
+    """One call of a target, until its answer, which nobody gets. A Struct, which is made in a third of the time."""
 
-    __slots__ = ("_activations", "observer")
-
-    observer: Observer
     wants_answers: ClassVar[bool] = False
 
-    def __init__(self, activations: Activations, observer: Observer) -> None:
-        self._activations = activations
-        self.observer = observer
+    activations: Activations
+    observer: Observer
 
     def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
-        self._activations.ended(self)
+        self.activations.ended(self)
 
     def failed(self, invocation: Invocation, error: bytes) -> None:
         self.observer.errors += 1
         ACTIVATION_FAILED(observer=self.observer.id, function=invocation.function_id)
-        self._activations.ended(self)
+        self.activations.ended(self)
 
 
 class Activations:
@@ -103,7 +100,8 @@ class Activations:
                 self._offer(observer, outcome)
         finally:
             self._busy = False
-            self._work_off()
+            if self._backlog:
+                self._work_off()
 
     def ended(self, activation: RunningCall) -> None:
         """It has its answer, or none will come."""
@@ -123,16 +121,15 @@ class Activations:
         observer.waiting_bytes = 0
         observer.waiting.clear()
 
-    def origin(self, observer: Observer, caller: bytes, depth: int) -> tuple[CallOrigin, bytes]:
+    def origin(self, observer: Observer, caller: bytes, depth: int) -> tuple[CallOrigin, str]:
         """What a call that an observer makes carries, and the id of its activation."""
         activation_id = new_id()
-        identified = activation_id.encode()
-        activation = b'{"observer_id":%b,"activation_id":"%b"}' % (observer.id_text, identified)
-        return CallOrigin(caller, depth, activation, observer.party.peer), identified
+        activation = b"".join((observer.opening, activation_id.encode(), b'"}'))
+        return CallOrigin(caller, depth, activation, observer.party.peer), activation_id
 
     def fired(self, observer: Observer) -> None:
         """One more was started; perhaps the last."""
-        limit = observer.definition.policy.max_fires
+        limit = observer.limit
         if limit is not None and observer.fires >= limit:
             self._dispose(observer, MAX_FIRES, f"all {limit} activations were started")
 
@@ -149,9 +146,9 @@ class Activations:
             return
         if outcome.depth >= OBSERVE_DEPTH:
             self.drop(observer, LOOP_GUARD.code)
-        elif not observer.receptive:
+        elif (observer.state != "active" or observer.party.peer is None) and not observer.receptive:
             observer.drop("INACTIVE" if observer.reason is None else observer.reason.code)
-        elif observer.spent:
+        elif observer.limit is not None and observer.spent:
             return
         elif len(observer.running) < observer.at_once and not observer.waiting:
             self._start(observer, outcome)
@@ -197,7 +194,7 @@ class Activations:
             return
         origin, activation_id = self.origin(observer, outcome.cause, outcome.depth + 1)
         if definition.deliver == "envelope":
-            data = outcome.envelope(observer.opening, activation_id, observer.capture)
+            data = outcome.envelope(observer.opening, activation_id.encode(), observer.capture)
         else:
             data = outcome.part(definition.deliver) or b"null"
         activation = Activation(self, observer)
@@ -208,13 +205,16 @@ class Activations:
             namespace,
             memoryview(data) if len(data) > FRAGMENT_BYTES else data,
             activation,
-            metadata=NULL if observer.metadata == b"null" else observer.metadata,
-            traceparent=outcome.traceparent,
-            baggage=outcome.baggage,
+            None,
+            activation_id,  # one id more would cost as much as its envelope's parts
+            observer.handed_on,
+            outcome.traceparent,
+            outcome.baggage,
             origin=origin,
         )
         self._router.hand_over(invocation, target)
-        self.fired(observer)
+        if observer.limit is not None:
+            self.fired(observer)
 
     def _watch_stall(self, observer: Observer) -> None:
         """An activation without answer holds up others only so long."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from iii.engine.observing.definition import in_flight
+from iii.protocol.message import NULL
 
 if TYPE_CHECKING:
     from iii.engine.clock import Timer
@@ -40,13 +41,15 @@ class Observer:
         running: activations that have no answer yet, and since when.
         matches, roots: of the filter, at hand.
         on_success, on_error: outcomes that it wants.
-        id_text, opening, capture: parts of what its target gets.
+        id_text, opening, capture, handed_on: parts of what its target gets; the last one is its metadata.
+        at_once: activations that run at once.
+        limit: of `fires`.
         waiting: outcomes of calls that are to activate it when others have ended.
     """
 
     __slots__ = (
-        "_args", "announced", "answered", "capture", "definition", "disposed", "dropped", "error", "errors", "expires_at_ms",
-        "expiry", "filter", "fires", "id", "id_text", "matches", "number", "on_error", "on_success", "opening", "party",
+        "_args", "announced", "answered", "at_once", "capture", "definition", "disposed", "dropped", "error", "errors", "expires_at_ms",
+        "expiry", "filter", "fires", "handed_on", "id", "id_text", "limit", "matches", "number", "on_error", "on_success", "opening", "party",
         "reason", "roots", "running", "stalled", "state", "unconfirmed", "waiting", "waiting_bytes", "warnings", "was_active",
     )  # fmt: skip
 
@@ -85,6 +88,8 @@ class Observer:
         self.id_text = msgspec.json.encode(self.id)
         self.opening = b'{"observer_id":%b,"activation_id":"' % self.id_text
         self.capture = tuple((part, b',"%b":' % part.encode()) for part in definition.capture)
+        self.at_once, self.limit = in_flight(definition.policy), definition.policy.max_fires
+        self.handed_on = NULL if definition.metadata == b"null" else definition.metadata
         self._args: dict[str, Any] | None = None
 
     @property
@@ -134,14 +139,9 @@ class Observer:
         return self.definition.policy.max_in_flight
 
     @property
-    def at_once(self) -> int:
-        """Activations that run at once."""
-        return in_flight(self.definition.policy)
-
-    @property
     def spent(self) -> bool:
         """Whether what was started, and what waits to be, is all that it may have."""
-        limit = self.definition.policy.max_fires
+        limit = self.limit
         return limit is not None and self.fires + len(self.waiting) >= limit
 
     @property

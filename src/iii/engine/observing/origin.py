@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,6 +23,7 @@ ENGINE_CALLER = b'{"worker_name":"iii-engine"}'
 DEPTH_ENTRY = "iii.observe.depth"  # of baggage, for workers that know no depth
 _JSON_LEVELS = 100
 _DEEPEST = 1_000_000
+_DEPTHS = 16  # kept; observers are stopped before
 
 _json = msgspec.json.Encoder().encode
 
@@ -44,9 +46,15 @@ class CallOrigin(Struct, frozen=True):
     @property
     def members(self) -> bytes:
         """As members of `invokefunction`."""
-        depth = b',"observe_depth":%d' % self.depth if self.depth else b""
-        activation = b',"activation":' + self.activation if self.activation is not None else b""
-        return b"".join((b',"caller":', self.caller, depth, activation))
+        depth = _depth_member(self.depth) if self.depth else b""
+        if self.activation is None:
+            return b"".join((b',"caller":', self.caller, depth))
+        return b"".join((b',"caller":', self.caller, depth, b',"activation":', self.activation))
+
+
+@lru_cache(_DEPTHS)
+def _depth_member(depth: int) -> bytes:
+    return b',"observe_depth":%d' % depth
 
 
 def caller_base(worker_id: str, worker_name: str | None) -> bytes:

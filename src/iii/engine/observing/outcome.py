@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from iii.protocol.limits import FILTERED_BYTES, FILTERED_VALUES, KIB
 _decode = msgspec.json.Decoder().decode
 _json = msgspec.json.Encoder().encode
 _SMALL_BYTES = 16 * KIB
+_NAMES = 256  # of functions and namespaces, at hand
 UNREADABLE = object()
 PARTS = ("input", "output", "error", "caller", "metadata")
 
@@ -77,10 +79,8 @@ class Outcome:
     def cause(self) -> bytes:
         """The caller of what it activates."""
         if self._cause is None:
-            self._cause = b'{"worker_name":"iii-engine","function_id":%b,"invocation_id":%b}' % (
-                _json(self.function_id), _json(self.invocation_id),
-            )  # fmt: skip
-        return self._cause
+            self._identify()
+        return self._cause  # type: ignore[return-value]  # that has set it
 
     def raw(self, name: str) -> bytes | Raw | memoryview | None:
         """A part as it came; None if it does not exist."""
@@ -126,7 +126,9 @@ class Outcome:
             opening: how it begins, up to the id of the activation.
             capture: names of parts, and how each is introduced.
         """
-        pieces = [opening, activation_id, self._common()]
+        if self._members is None:
+            self._identify()
+        pieces: list[bytes] = [opening, activation_id, self._members]  # type: ignore[list-item]  # that has set it
         for name, introduced in capture:
             part = self.part(name)
             if part is not None:
@@ -134,13 +136,24 @@ class Outcome:
         pieces.append(b"}")
         return b"".join(pieces)
 
-    def _common(self) -> bytes:
-        if self._members is None:
-            self._members = b'","function_id":%b,"namespace":%b,"invocation_id":%b,"status":"%b","started_at_ms":%d,"duration_ms":%.3f' % (
-                _json(self.function_id), _json(self.namespace), _json(self.invocation_id),
-                b"success" if self.succeeded else b"error", self.started_at_ms, self.duration_ms,
-            )  # fmt: skip
-        return self._members
+    def _identify(self) -> None:
+        """What all its activations have in common."""
+        function_id, invocation_id = _texts(self.function_id), _json(self.invocation_id)
+        times = b',"status":"%b","started_at_ms":%d,"duration_ms":%.3f' % (
+            b"success" if self.succeeded else b"error", self.started_at_ms, self.duration_ms,
+        )  # fmt: skip
+        self._cause = b"".join(
+            (b'{"worker_name":"iii-engine","function_id":', function_id, b',"invocation_id":', invocation_id, b"}")
+        )
+        self._members = b"".join(
+            (b'","function_id":', function_id, b',"namespace":', _texts(self.namespace),
+             b',"invocation_id":', invocation_id, times)
+        )  # fmt: skip
+
+
+@lru_cache(_NAMES)
+def _texts(name: str) -> bytes:
+    return _json(name)
 
 
 def call_outcome_id(invocation_id: str | None) -> str:

@@ -12,6 +12,7 @@ from iii.engine.observing.codes import OVERFLOW
 from iii.engine.observing.origin import caller_of, depth_of_call
 from iii.engine.observing.outcome import Outcome, call_outcome_id
 from iii.engine.observing.snapshot import Snapshot
+from iii.protocol.caller_id import unsigned
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import OBSERVED_BYTES
 from iii.protocol.log_event import LogEvent
@@ -172,6 +173,19 @@ class Observation(Outcome):
         if not self._delivered and self._reached(invocation):
             self._over(invocation, False, error)
 
+    def part(self, name: str) -> bytes | None:
+        if name == "input":
+            part = self._input
+            if part is None:
+                part = self._input = unsigned(bytes(self._input_sent))
+            return part
+        if name == "output":
+            return bytes(self._answer) if self.succeeded else None
+        if name == "caller":
+            return caller_of(self._invocation)
+        raw = self.raw(name)
+        return None if raw is None else bytes(raw)
+
     def raw(self, name: str) -> bytes | Raw | memoryview | None:
         if name == "input":
             return self._input_sent
@@ -210,13 +224,13 @@ class Observation(Outcome):
         """It is for somebody: what an envelope says besides."""
         clock, function = self._watch.clock, self._function
         duration_ms = (clock.now() - invocation.began) * 1000
-        self.describe(
-            function.id,
-            function.namespace,
-            call_outcome_id(invocation.id or invocation.call_id),
-            depth_of_call(invocation),
-            clock.time_ms() - int(duration_ms),
-            duration_ms,
-            invocation.traceparent,
-            invocation.baggage,
-        )
+        # as `describe` does
+        self.function_id = function.id
+        self.namespace = function.namespace
+        self.invocation_id = call_outcome_id(invocation.id or invocation.call_id)
+        self.depth = depth_of_call(invocation)
+        self.started_at_ms = clock.time_ms() - int(duration_ms)
+        self.duration_ms = duration_ms
+        self.traceparent = invocation.traceparent
+        self.baggage = invocation.baggage
+        self._members = self._cause = None
