@@ -13,6 +13,7 @@ from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.deadlines import Deadlines
 from iii.engine.dialect import Discovery
 from iii.engine.listeners import Listeners
+from iii.engine.observing.legacy import LegacyTriggers
 from iii.engine.observing.observers import Observers
 from iii.engine.readiness import Readiness
 from iii.engine.registry import Registry
@@ -76,6 +77,7 @@ class Engine:
         self.router = Router(self.functions, self.registry.expected, Deadlines(clock), Tallies(clock))
         self.roster = Roster(clock, self.functions)
         self.observers = Observers(clock, self.router, self.turns, self.options.local_dispatch)
+        self.legacy_triggers = LegacyTriggers(self.registry, self.observers, self.turns)
         self.channels = Channels(clock, self.options.channel_ttl_s)
         self.telemetry: Listeners[[TelemetryKind, bytes]] = Listeners()  # called with each telemetry frame
         self.log_lines: Listeners[[LogLine]] = Listeners()  # called with each line of the log, on the thread that logs

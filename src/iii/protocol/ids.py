@@ -7,7 +7,7 @@ import os
 from binascii import hexlify
 from collections.abc import Iterator
 
-_AT_ONCE = 64
+_AT_ONCE = 256
 _FORM = b"xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx\n"  # RFC 9562 §5.4; y is 8, 9, a or b
 _PLACES = [at for at, digit in enumerate(_FORM) if digit in b"xy"]
 _VARIANT = bytes.maketrans(b"0123456789abcdef", b"89ab" * 4)

@@ -68,6 +68,13 @@ class ObserverStateChanged(Message):
     reason: ErrorBody | None = None
 
 
+class LegacyTrigger(Struct, frozen=True):
+    """The trigger that has become an observer (21 §14)."""
+
+    trigger_type: str
+    config: Raw
+
+
 class ObserverView(Struct, frozen=True, omit_defaults=True):
     """An observer as the host of its function sees it: never its metadata, its policy or its owner."""
 
@@ -77,6 +84,7 @@ class ObserverView(Struct, frozen=True, omit_defaults=True):
     target: str
     capture: list[str]
     on: str
+    legacy: LegacyTrigger | None = None
 
 
 class FunctionRegistered(Message):

@@ -20,7 +20,7 @@ from iii.protocol.limits import (
     OBSERVER_NAME_BYTES,
 )
 from iii.protocol.names import is_blank
-from iii.protocol.observe_messages import Observe, ObserverView
+from iii.protocol.observe_messages import LegacyTrigger, Observe, ObserverView
 from iii.protocol.quoted import shortened
 
 _CAPTURED = ("input", "output", "caller")
@@ -45,6 +45,7 @@ class Definition(Struct, frozen=True):
         filters: the normal form.
         capture: parts of the envelope, in their order.
         metadata: JSON.
+        legacy: the trigger that it was registered as.
     """
 
     key: Key
@@ -56,6 +57,7 @@ class Definition(Struct, frozen=True):
     target: Key
     metadata: bytes
     policy: Policy
+    legacy: LegacyTrigger | None = None
 
     def view(self, observer_id: str, target_id: str) -> ObserverView:
         """As the host sees it; it sends at least what delivery needs (21 §11)."""
@@ -67,16 +69,20 @@ class Definition(Struct, frozen=True):
             target_id,
             [part for part in PARTS if part in needed],
             self.on,
+            self.legacy,
         )
 
     @property
     def size(self) -> int:
         """About the bytes that it takes to keep and to show."""
         names = sum(map(len, (*self.key, *self.target)))
+        names += 0 if self.legacy is None else len(self.legacy.config)
         return 400 + names + len(self.args) + len(self.filters) + len(self.metadata)
 
 
-def read_definition(message: Observe, source: Key, target: Key) -> tuple[Definition, CompiledFilter]:
+def read_definition(
+    message: Observe, source: Key, target: Key, legacy: LegacyTrigger | None = None
+) -> tuple[Definition, CompiledFilter]:
     """Check what an observer is told to do.
 
     Raises:
@@ -108,6 +114,7 @@ def read_definition(message: Observe, source: Key, target: Key) -> tuple[Definit
             _count("expires_in_ms", message.expires_in_ms),
             _count("max_in_flight", message.max_in_flight),
         ),
+        legacy,
     )
     return definition, compiled
 

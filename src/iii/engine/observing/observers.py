@@ -25,7 +25,7 @@ from iii.engine.observing.watch import CallWatch, KeptBytes
 from iii.protocol.errors import ErrorBody, ErrorCode, InvocationError
 from iii.protocol.limits import LONGEST_TIMEOUT_MS
 from iii.protocol.names import DEFAULT_NAMESPACE
-from iii.protocol.observe_messages import Observe, ObserveResult, ObserverStateChanged
+from iii.protocol.observe_messages import LegacyTrigger, Observe, ObserveResult, ObserverStateChanged
 
 if TYPE_CHECKING:
     from iii.engine.clock import Clock
@@ -103,6 +103,20 @@ class Observers:
         if observer is not None and observer.party.peer is peer:
             self.dispose(observer, UNOBSERVED, "its worker has disposed it")
 
+    def observe_for_trigger(self, peer: Peer, message: Observe, legacy: LegacyTrigger) -> None:
+        """Its trigger is an observer, which it hears nothing of. Raises InvocationError."""
+        known = self.store.get(message.id)
+        if known is not None:
+            if known.definition.legacy is None:
+                raise OBSERVER_ID_CONFLICT(f"observer id already in use: {message.id}")
+            self.hosting.removed(known)
+            self._remove(known)
+        self._take(peer, message, None, legacy)
+
+    def end(self, observer: Observer) -> None:
+        """Of a trigger that is gone."""
+        self.dispose(observer, UNOBSERVED, "its trigger is gone")
+
     # -- what becomes of them -------------------------------------------------------------------------------------
 
     def refresh(self, observer: Observer) -> None:
@@ -146,13 +160,15 @@ class Observers:
         party = observer.party
         return party.peer is peer or (party.peer is None and party.identity == peer.identity)
 
-    def _take(self, peer: Peer, message: Observe, known: Observer | None) -> Observer:
+    def _take(
+        self, peer: Peer, message: Observe, known: Observer | None, legacy: LegacyTrigger | None = None
+    ) -> Observer:
         """Raises InvocationError."""
         check_namespaces(message)
         target = target_of(peer, message.target)
         source = self._source_key(message)
         check_permission(self._functions, peer, source, target)
-        definition, compiled = read_definition(message, source, target)
+        definition, compiled = read_definition(message, source, target, legacy)
         party = self.parties.of(peer)
         known_definition = known.definition if known is not None and known.party is party else None
         self.store.check_room(party, definition, known_definition)

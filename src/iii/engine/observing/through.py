@@ -12,7 +12,6 @@ from iii.engine.observing.codes import LOOP_GUARD, NOT_FUNCTION_OWNER, OBSERVER_
 from iii.engine.observing.origin import ENGINE_CALLER, caller_of, depth_of_call
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import FRAGMENT_BYTES, OBSERVE_DEPTH
-from iii.protocol.message import NULL
 from iii.protocol.quoted import shortened
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ class CallsThrough:
             observer.target_namespace,
             data,
             waiter,
-            metadata=NULL if observer.metadata == b"null" else observer.metadata,
+            metadata=observer.handed_on,
             traceparent=trace.traceparent,
             baggage=trace.baggage,
             origin=origin,

@@ -25,6 +25,7 @@ class Traits(Struct, frozen=True):
     private: only its host may call it.
     observable: whether anybody may observe it.
     owner_delivers: its host alone says which calls are for which observers.
+    legacy_trigger_type: triggers of this type are its observers, unless somebody provides the type.
     is_source: it is the engine's, and there to be observed.
     """
 
@@ -33,6 +34,7 @@ class Traits(Struct, frozen=True):
     observable: bool = True
     owner_delivers: bool = False
     is_source: bool = False
+    legacy_trigger_type: str | None = None
 
 
 ORDINARY = Traits()
@@ -44,6 +46,7 @@ class _Said(Struct):
     args_format: Raw = NULL
     delivery: str | None = None
     allow: bool | None = None
+    legacy_trigger_type: str | None = None
 
 
 _said = msgspec.json.Decoder(_Said)
@@ -76,6 +79,7 @@ def traits_of(message: RegisterFunction, dialect: Dialect, announced: bool) -> T
         bytes(message.private) == b"true",
         observable,
         said.delivery == "owner",
+        legacy_trigger_type=said.legacy_trigger_type,
     )
 
 
