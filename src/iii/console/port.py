@@ -32,8 +32,12 @@ class ConsolePort:
         handshake_s = None if context is None else self._silent_s
         for each in sockets:
             self._listening.append(
-                await loop.create_server(self._accepted, sock=each, ssl=context, ssl_handshake_timeout=handshake_s)
+                await loop.create_server(
+                    self._accepted, sock=each, ssl=context, ssl_handshake_timeout=handshake_s, start_serving=False
+                )  # which does not wait: each of them has an owner, whenever this is cancelled
             )
+        for server in self._listening:
+            await server.start_serving()
         self._watching = loop.create_task(self._watch())
 
     def close(self) -> None:

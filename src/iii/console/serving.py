@@ -77,8 +77,6 @@ class ConsoleServer:
 
     async def open(self) -> None:
         """Raises StartFailure: the port cannot be had."""
-        sockets = await listen(self.host, self.port)
-        self.port = port_of(sockets[0])
         reception = self._reception
         routes = [
             *LoggingIn(reception, self._described).routes(),
@@ -99,6 +97,8 @@ class ConsoleServer:
         )
         await runner.setup()
         assert runner.server is not None  # since it is set up
+        sockets = await listen(self.host, self.port)  # nothing can end this between here and the next line
+        self.port = port_of(sockets[0])
         self._port = ConsolePort(runner.server)
         await self._port.open(sockets, None if self.tls is None else self.tls.following())
 

@@ -64,7 +64,11 @@ def schema_of(known: KnownModule) -> bytes:
     schema = _closed(msgspec.json.decode(json_schema(config)))
     adapters: Adapters | None = getattr(config, "adapters", None)
     if adapters is not None:
-        schema["properties"]["adapter"] = {"oneOf": [_branch(name, block) for name, block in adapters.blocks.items()]}
+        branches = [_branch(name, block) for name, block in adapters.blocks.items()]
+        parts = [schema, *(branch["properties"]["config"] for branch in branches)]
+        named = {name: part for each in parts for name, part in each.pop("$defs", {}).items()}  # of the whole alone
+        schema["properties"]["adapter"] = {"oneOf": branches}
+        schema |= {"$defs": named} if named else {}
     return msgspec.json.encode(schema)
 
 
