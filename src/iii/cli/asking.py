@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from iii.cli.parser import CommandFailed
-from iii.protocol.address import masked, why_not_connected, without_secrets
+from iii.protocol.address import masked, without_secrets
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.codec import Undecodable, encode, engine_message_decoder
 from iii.protocol.errors import FunctionNotFound, InvocationTimeout
@@ -25,6 +25,7 @@ from iii.protocol.names import CANCEL_INVOCATION, DEFAULT_NAMESPACE, LARGE_MESSA
 from iii.protocol.versions import COMPATIBILITY_LEVEL, PACKAGE_VERSION
 from iii.protocol.wire_errors import UNKNOWN, error_from_wire
 from iii.sdk.backlog import Backlog
+from iii.sdk.connect_failure import connect_failure
 from iii.sdk.engine_address import handshake_headers
 from iii.sdk.link import CLOSE_S, EngineLink
 from iii.sdk.outbox import Outgoing
@@ -96,7 +97,7 @@ class Asking:
             if self._loop.time() >= self._deadline:
                 raise EngineSilent(f"{WHERE} {_OTHER_PORT}") from None
             refused = isinstance(error, ConnectionRefusedError)
-            said = "connection refused" if refused else reason(why_not_connected(error))
+            said = "connection refused" if refused else reason(connect_failure(error))
             said = without_secrets(said, self._url, headers)
             raise EngineUnreachable(f"cannot connect to {self._shown}: {said}. {WHERE}") from None
         self._timeout_ms = max(1, int((self._deadline - self._loop.time()) * 1000))
