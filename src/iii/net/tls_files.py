@@ -14,6 +14,7 @@ from iii.protocol.start_failure import StartFailure
 
 FILE_BYTES = 1 * MIB  # Longest file of certificates or of a key.
 _FILE_BYTES = FILE_BYTES
+_DESCRIPTORS = "/proc/self/fd"
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _ENCRYPTED = ("BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED")
 State = tuple[tuple[int, ...] | None, ...]
@@ -45,6 +46,41 @@ class KeyPair(NamedTuple):
     cert: str
     key: str
     options: tuple[str, str] = ("cert", "key")
+
+
+class HeldFiles:
+    """Files as they are now, under names that stay: for a library that reads them later, and whose process ends if they are unusable then.
+
+    Where the system has no files in memory they are the files themselves. Raises BadTlsFile.
+    """
+
+    def __init__(self, pair: KeyPair, client_ca: str | None) -> None:
+        self._descriptors: list[int] = []
+        try:
+            self.pair = KeyPair(self._held(pair.cert, pair.options[0]), self._held(pair.key, pair.options[1]))
+            self.client_ca = None if client_ca is None else self._held(client_ca, "client_ca")
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            load_pair(context, self.pair)
+            if self.client_ca is not None:
+                load_authorities(context, self.client_ca, "client_ca")
+        except BadTlsFile:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """They are read."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    def _held(self, path: str, option: str) -> str:
+        if not hasattr(os, "memfd_create") or not os.path.exists(_DESCRIPTORS):
+            return path
+        content = _text_of(path, option).encode("latin-1")
+        descriptor = os.memfd_create(os.path.basename(path)[:100])
+        self._descriptors.append(descriptor)
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(content)
+        return f"{_DESCRIPTORS}/{descriptor}"
 
 
 def load_pair(context: ssl.SSLContext, pair: KeyPair) -> None:

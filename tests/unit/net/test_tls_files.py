@@ -18,7 +18,15 @@ from cryptography.hazmat.primitives.serialization import (
 
 from iii.net.server_tls import ServerTls, server_tls
 from iii.net.tls_config import TlsConfig
-from iii.net.tls_files import FILE_BYTES, BadTlsFile, KeyPair, fault_of_certificate, load_authorities
+from iii.net.tls_files import (
+    FILE_BYTES,
+    BadTlsFile,
+    HeldFiles,
+    KeyPair,
+    fault_of_certificate,
+    load_authorities,
+    load_pair,
+)
 from iii.protocol.start_failure import StartFailure
 from tests.certificates import Authority, Issued
 
@@ -134,3 +142,26 @@ async def test_22_2_changed_files_count_when_they_are_written(tmp_path: Path, ca
     authority.server(over=files)
     await tls.renew()
     assert await tls.renew()
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="no files in memory")
+def test_22_2_held_files_stay_as_they_were_checked(authority: Authority) -> None:
+    files = authority.server()
+    held = HeldFiles(KeyPair(str(files.cert), str(files.key)), str(files.cert))
+    files.key.unlink()
+    files.cert.write_bytes(b"half")
+    try:
+        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), held.pair)
+        load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), held.client_ca or "", "client_ca")
+    finally:
+        held.close()
+    assert not os.path.exists(held.pair.key)
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="no files in memory")
+def test_22_2_files_that_do_not_belong_together_are_not_held(authority: Authority) -> None:
+    one, other = authority.server(), authority.issue("other", "localhost")
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(BadTlsFile, match="does not belong to the certificate"):
+        HeldFiles(KeyPair(str(one.cert), str(other.key)), None)
+    assert len(os.listdir("/proc/self/fd")) == len(before)

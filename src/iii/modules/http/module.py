@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 from iii.engine.bindings import Binding
@@ -141,7 +142,8 @@ class Http(Module):
 
     async def renew(self) -> None:
         if self._tls is not None and await self._tls.renew():
-            self._succeed(self.config)
+            with suppress(StartFailure):  # the files have changed once more, which the next look sees
+                self._succeed(self.config)
 
     def _succeed(self, config: HttpConfig) -> None:
         """Other servers take over the sockets: one has its certificate for life."""

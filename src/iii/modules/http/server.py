@@ -7,7 +7,6 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Collection
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from granian._granian import SocketHolder
@@ -20,6 +19,7 @@ from iii.modules.http.open_connections import Activity, HttpConnection, OpenConn
 from iii.net.descriptors import waiting
 from iii.net.listening import BACKLOG
 from iii.net.server_tls import ServerTls
+from iii.net.tls_files import BadTlsFile, HeldFiles
 from iii.protocol.log_event import LogEvent
 
 CONNECTIONS_CUT = LogEvent(
@@ -223,9 +223,18 @@ class _Embedded(Embedded):
             log_dictconfig=_KEEP_OUR_LOG,
             backpressure=connections,
             http1_settings=HTTP1Settings(header_read_timeout=head_deadline_ms, max_buffer_size=REQUEST_HEAD_BYTES),
-            **_tls_settings(tls),
         )
         self._listening = listening
+        self._held = None if tls is None else _held(tls)
+        if tls is not None and self._held is not None:
+            self.ssl_ctx = _tls_settings(tls, self._held)
+
+    async def serve(self, *arguments: Any) -> None:
+        try:
+            await super().serve(*arguments)
+        finally:
+            if self._held is not None:
+                self._held.close()
 
     def _init_shared_socket(self) -> None:
         self._ssp = None
@@ -233,13 +242,15 @@ class _Embedded(Embedded):
         self._shd = SocketHolder(self._sfd, False, BACKLOG)  # type: ignore[assignment,call-arg]
 
 
-def _tls_settings(tls: ServerTls | None) -> dict[str, Any]:
-    if tls is None:
-        return {}
-    return {
-        "ssl_cert": Path(tls.pair.cert),
-        "ssl_key": Path(tls.pair.key),
-        "ssl_protocol_min": SSLProtocols.tls13 if tls.config.min_version == "1.3" else SSLProtocols.tls12,
-        "ssl_ca": None if tls.client_ca is None else Path(tls.client_ca),
-        "ssl_client_verify": tls.client_ca is not None,
-    }
+def _held(tls: ServerTls) -> HeldFiles:
+    """Raises StartFailure: they have changed since they were checked, and are unusable."""
+    try:
+        return HeldFiles(tls.pair, tls.client_ca)
+    except BadTlsFile as error:
+        raise error.at_start() from None
+
+
+def _tls_settings(tls: ServerTls, held: HeldFiles) -> tuple[Any, ...]:
+    """What granian makes of its own settings; but it would check the files, and read them again later."""
+    oldest = SSLProtocols.tls13 if tls.config.min_version == "1.3" else SSLProtocols.tls12
+    return True, held.pair.cert, held.pair.key, None, str(oldest), held.client_ca, [], held.client_ca is not None
