@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from iii.protocol.secrets import HIDDEN, without_secrets
+from iii.protocol.secrets import HIDDEN, is_secret, without_secrets
 from iii.server.config_file import ModuleEntry
-from iii.server.document import value_of
 from iii.storage.adapter import AdapterConfig, Adapters
 
 
@@ -27,7 +26,8 @@ class EffectiveValue(NamedTuple):
     @property
     def public(self) -> Any:
         """The value without what may be a secret."""
-        if self.value is not None and value_of(self.key.rpartition(".")[2], self.value) == HIDDEN:
+        # A known option is not a misspelt one; an address may hold a password
+        if self.value is not None and (is_secret(self.key.rpartition(".")[2]) or "@" in str(self.value)):
             return HIDDEN
         return without_secrets(self.value)
 

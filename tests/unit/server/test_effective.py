@@ -25,3 +25,11 @@ def test_18_s4_2_options_of_an_adapter_that_nobody_set_have_their_defaults(tmp_p
     assert {each.origin for name in ("iii-queue", "configuration", "iii-pubsub") for each in found.get(name, ())} == {
         "default"
     }
+
+
+def test_18_s4_2_an_option_that_only_resembles_a_secret_is_shown(tmp_path: Path) -> None:
+    """`server` is near `secret`; `iii config diff` told of no change of `server_header`."""
+    path = tmp_path / "c.yaml"
+    path.write_text("workers: [{name: iii-http, config: {server_header: shop}}]")
+    found = effective(config_file.load(path, environment={}).entries)
+    assert {each.key: each.public for each in found["iii-http"]}["server_header"] == "shop"
