@@ -35,9 +35,9 @@ class Snapshot:
             self._index()
 
     def matching(self, outcome: Outcome, chosen: Collection[str] | None = None) -> list[Observer]:
-        """Whom a call is for; of those that its host has chosen, if it has."""
+        """Whom a call is for; of those that were chosen, if any were."""
         if chosen is not None:
-            candidates: Iterable[Observer] = (each for each in self.observers if each.id in chosen)
+            candidates: Iterable[Observer] = self._chosen(chosen)
         elif self._path is not None:
             candidates = self._found(self._path, outcome)
         else:
@@ -62,6 +62,13 @@ class Snapshot:
             if matches(document):
                 found.append(observer)
         return found
+
+    def _chosen(self, ids: Collection[str]) -> list[Observer]:
+        """In their order; however many others there are."""
+        if len(ids) < len(self.observers):
+            found = [observer for each in ids if (observer := self.by_id.get(each)) is not None]
+            return sorted(found, key=lambda each: each.number)
+        return [each for each in self.observers if each.id in ids]
 
     def _found(self, path: Path, outcome: Outcome) -> Iterable[Observer]:
         document = outcome.document(self._root)
