@@ -103,6 +103,10 @@ class Observers:
         if observer is not None and observer.party.peer is peer:
             self.dispose(observer, UNOBSERVED, "its worker has disposed it")
 
+    def rights_changed(self, peer: Peer) -> Iterator[None]:
+        """The rules of its listener are others: what it may no longer observe stops, one a step."""
+        return self.parties.refreshing(peer)
+
     # -- what becomes of them -------------------------------------------------------------------------------------
 
     def refresh(self, observer: Observer) -> None:
@@ -151,7 +155,7 @@ class Observers:
         check_namespaces(message)
         target = target_of(peer, message.target)
         source = self._source_key(message)
-        check_permission(self._functions, peer, source, target)
+        check_permission(self._functions, peer, source, target, bytes(message.source.args))
         definition, compiled = read_definition(message, source, target)
         party = self.parties.of(peer)
         known_definition = known.definition if known is not None and known.party is party else None
