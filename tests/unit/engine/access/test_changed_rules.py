@@ -77,6 +77,7 @@ def test_20_check_41_what_a_session_may_no_longer_observe_stops(engine: MemoryEn
     listener.change('match("other::*")', tokens=(rights(),))
 
     assert changes(guest, "o") == [("suspended", "FORBIDDEN")]
+    guest.say({"type": "unobserve", "id": "o"})  # whose time of grace would outlast the test
 
 
 def test_20_check_41_what_is_no_longer_allowed_is_withdrawn(engine: MemoryEngine) -> None:
