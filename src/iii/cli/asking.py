@@ -25,7 +25,6 @@ from iii.protocol.names import CANCEL_INVOCATION, DEFAULT_NAMESPACE, LARGE_MESSA
 from iii.protocol.versions import COMPATIBILITY_LEVEL, PACKAGE_VERSION
 from iii.protocol.wire_errors import UNKNOWN, error_from_wire
 from iii.sdk.backlog import Backlog
-from iii.sdk.connect_failure import connect_failure
 from iii.sdk.engine_address import handshake_headers
 from iii.sdk.link import CLOSE_S, EngineLink
 from iii.sdk.outbox import Outgoing

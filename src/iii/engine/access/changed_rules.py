@@ -62,6 +62,7 @@ def _judge_again(engine: Engine, peer: Peer, guard: Guard, rules: ListenerRules,
     else:
         guard.renew(Access(rules, rights))
         engine.turns.go(_withdrawing(engine.registry, peer, guard))
+        engine.turns.go(engine.observers.rights_changed(peer))
 
 
 def _withdrawing(registry: Registry, peer: Peer, guard: Guard) -> Iterator[None]:

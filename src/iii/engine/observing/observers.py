@@ -117,6 +117,10 @@ class Observers:
         """Of a trigger that is gone."""
         self.dispose(observer, UNOBSERVED, "its trigger is gone")
 
+    def rights_changed(self, peer: Peer) -> Iterator[None]:
+        """The rules of its listener are others: what it may no longer observe stops, one a step."""
+        return self.parties.refreshing(peer)
+
     # -- what becomes of them -------------------------------------------------------------------------------------
 
     def refresh(self, observer: Observer) -> None:
@@ -167,7 +171,7 @@ class Observers:
         check_namespaces(message)
         target = target_of(peer, message.target)
         source = self._source_key(message)
-        check_permission(self._functions, peer, source, target)
+        check_permission(self._functions, peer, source, target, bytes(message.source.args))
         definition, compiled = read_definition(message, source, target, legacy)
         party = self.parties.of(peer)
         known_definition = known.definition if known is not None and known.party is party else None

@@ -64,6 +64,11 @@ class Parties:
             observer.answered = False
         self._turns.go(self._refreshing(party))
 
+    def refreshing(self, peer: Peer) -> Iterator[None]:
+        """Look at all of a connection again, one a step."""
+        party = self._parties.get(peer)
+        return iter(()) if party is None else self._refreshing(party)
+
     def adopt(self, observer: Observer, party: Party) -> None:
         """A new connection has its id."""
         former = observer.party

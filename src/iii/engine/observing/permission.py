@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iii.engine.access.forwarded import functions_in
 from iii.protocol.errors import InvocationForbidden
 from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX
 
@@ -21,17 +22,27 @@ def target_of(peer: Peer, target: ObserveTarget) -> Key:
     return target.namespace or DEFAULT_NAMESPACE, function_id
 
 
-def check_permission(functions: FunctionRegistry, peer: Peer, source: Key, target: Key) -> None:
+def check_permission(functions: FunctionRegistry, peer: Peer, source: Key, target: Key, args: bytes) -> None:
     """Raises InvocationForbidden. To observe shows inputs, outputs and callers, so both functions must be allowed."""
-    guard = peer.guard
-    if guard is None or guard.identity is None:
-        return
-    why = guard.refusal(source[1], source[0])
-    if why is None and functions.ownership.claim_of(peer, target) is None:
-        why = guard.refusal(target[1], target[0])
-    if why is None and target[1].startswith(
-        ENGINE_PREFIX
-    ):  # it would act with the rights of the engine, as the payload says
-        why = f"function '{target[1]}' is not a target for observers of this session"
+    why = refusal(functions, peer, source, target, args)
     if why is not None:
         raise InvocationForbidden(message=why)
+
+
+def refusal(functions: FunctionRegistry, peer: Peer, source: Key, target: Key, args: bytes) -> str | None:
+    """Why a session may not observe so; None: it may, as may whoever is trusted."""
+    guard = peer.guard
+    if guard is None or guard.identity is None:
+        return None
+    why = guard.refusal(source[1], source[0])
+    if why is not None:
+        return why
+    if target[1].startswith(ENGINE_PREFIX):  # it would act with the rights of the engine, as the payload says
+        return f"function '{target[1]}' is not a target for observers of this session"
+    # a module calls what args name, such as middleware, as it calls the target
+    for namespace, function_id in (target, *((target[0], each) for each in functions_in(args))):
+        if functions.ownership.claim_of(peer, (namespace, function_id)) is None:
+            why = guard.refusal(function_id, namespace)
+            if why is not None:
+                return why
+    return None

@@ -31,7 +31,7 @@ class Snapshot:
         observers: all of them.
     """
 
-    __slots__ = ("_by_key", "_decided", "_look", "_others", "_path", "_root", "observers")
+    __slots__ = ("_by_id", "_by_key", "_decided", "_look", "_others", "_path", "_root", "observers")
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self.observers = tuple(sorted(observers, key=lambda each: each.number))
@@ -39,6 +39,7 @@ class Snapshot:
         self._root: frozenset[str] = frozenset()
         self._others: tuple[Observer, ...] = ()
         self._by_key: dict[Hashable, list[Observer]] = {}
+        self._by_id: dict[str, Observer] | None = None  # made when a host chooses
         self._decided: dict[Observer, Match | None] = {}
         self._look: Look | None = None
         self._index()
@@ -68,9 +69,10 @@ class Snapshot:
         candidates, decided = screened, self._decided
         if candidates is None:
             decided = {}
-            candidates = (
-                self.observers if chosen is not None or self._path is None else self._found(self._path, outcome)
-            )
+            if chosen is not None:
+                candidates = self._chosen(chosen)
+            else:
+                candidates = self.observers if self._path is None else self._found(self._path, outcome)
         succeeded, found, looks = outcome.succeeded, [], None
         for observer in candidates:
             if not (observer.on_success if succeeded else observer.on_error):
@@ -93,6 +95,15 @@ class Snapshot:
             if matches(document):
                 found.append(observer)
         return found
+
+    def _chosen(self, ids: Collection[str]) -> list[Observer]:
+        """In their order; however many others there are."""
+        if len(ids) < len(self.observers):
+            if self._by_id is None:
+                self._by_id = {each.id: each for each in self.observers}
+            found = [observer for each in ids if (observer := self._by_id.get(each)) is not None]
+            return sorted(found, key=lambda each: each.number)
+        return [each for each in self.observers if each.id in ids]
 
     def _found(self, path: Path, outcome: Outcome) -> Sequence[Observer]:
         document = outcome.document(self._root)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from iii.engine.functions import Function
@@ -77,13 +77,13 @@ class EventSource:
         self,
         event: bytes,
         trace: Trace = NO_TRACE,
-        only: Callable[[Observer], bool] | None = None,
+        only: Collection[str] | None = None,
         cause: Invocation | None = None,
     ) -> None:
         """It happened: activate whom it is for, each with what it captures. Never raises.
 
         Args:
-            only: those observers, such as those with the args that it is about.
+            only: ids of the observers that it is about, such as those with certain args.
             cause: the call that has caused it, for the guard against loops.
         """
         function, observers = self._function, self._observers

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iii.engine.observing.codes import OBSERVER_DISCONNECTED, OWNER_UNAVAILABLE, TARGET_UNAVAILABLE
-from iii.protocol.errors import ErrorBody
+from iii.engine.observing.permission import refusal
+from iii.protocol.errors import ErrorBody, InvocationForbidden
 
 if TYPE_CHECKING:
     from iii.engine.functions import FunctionRegistry
@@ -27,4 +28,8 @@ def state_of(functions: FunctionRegistry, observer: Observer) -> tuple[ObserverS
     if functions.find(observer.target, observer.target_namespace) is None:
         reason = ErrorBody(TARGET_UNAVAILABLE.code, f"no worker serves {observer.target}")
         return ("suspended" if observer.was_active else "pending"), reason
+    definition = observer.definition
+    why = refusal(functions, observer.party.peer, definition.key, definition.target, definition.args)
+    if why is not None:  # by now: its rights or the functions are others
+        return ("suspended" if observer.was_active else "pending"), ErrorBody(InvocationForbidden.code, why)
     return "active", None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -79,12 +79,10 @@ class CallWatch:
             snapshot = self._snapshot = Snapshot(self._active.values())
         return snapshot
 
-    def fire(self, outcome: Outcome, only: Callable[[Observer], bool] | None) -> None:
+    def fire(self, outcome: Outcome, only: Collection[str] | None) -> None:
         """An event of the engine happened. Never raises."""
         try:
-            matching = self.snapshot.matching(outcome)
-            if only is not None:
-                matching = [observer for observer in matching if only(observer)]
+            matching = self.snapshot.matching(outcome, only)
             if matching:
                 self.activate(matching, outcome)
         except Exception as error:  # whatever has happened goes on

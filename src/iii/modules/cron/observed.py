@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,6 +57,7 @@ class ObservedTicks:
         self._engine = engine
         self._day_of_week = day_of_week
         self._jobs: dict[str, _ObservedJob] = {}  # by expression
+        self._observers: dict[str, dict[str, None]] = {}  # by expression
         self._expressions: dict[str, str] = {}  # by observer
         self._stopped = False
 
@@ -68,13 +70,20 @@ class ObservedTicks:
             raise INVALID_CRON_EXPRESSION(f"'{shortened(text)}': {error}") from None
         self.let_go(observer)
         self._expressions[observer.id] = text
+        ids = self._observers.setdefault(text, {})
+        ids[observer.id] = None
         if text not in self._jobs and not self._stopped:
-            job = self._jobs[text] = _ObservedJob(self._engine, self.source, text, expression)
+            job = self._jobs[text] = _ObservedJob(self._engine, self.source, text, expression, ids)
             job.start()
 
     def let_go(self, observer: Observer) -> None:
         text = self._expressions.pop(observer.id, None)
-        if text is not None and text not in self._expressions.values():
+        if text is None:
+            return
+        ids = self._observers[text]
+        del ids[observer.id]
+        if not ids:
+            del self._observers[text]
             self._jobs.pop(text).stop()
 
     def changed(self, observer: Observer) -> None:
@@ -90,17 +99,20 @@ class ObservedTicks:
 class _ObservedJob(CronJob):
     """One expression, for all that observe it."""
 
-    def __init__(self, engine: Engine, source: EventSource, text: str, expression: Expression) -> None:
+    def __init__(
+        self, engine: Engine, source: EventSource, text: str, expression: Expression, observers: Collection[str]
+    ) -> None:
         super().__init__(
             engine, Binding(text, "cron", ON_TICK), CronTriggerConfig(expression=text), expression, _Unlocked()
         )
         self._source = source
         self._text = text
+        self._observers = observers
 
     def _run(self, payload: bytes) -> None:
         if self._source.observed:
             event = payload[:-1] + b',"expression":%b}' % msgspec.json.encode(self._text)
-            self._source.fire(event, only=lambda observer: observer.decoded_args.get("expression") == self._text)
+            self._source.fire(event, only=self._observers)
         self._end_tick()
 
 

@@ -16,6 +16,7 @@ from iii.engine.access.rules import Hooks, ListenerRules
 from iii.engine.turns import STEPS
 from iii.testing import MemoryEngine, MemoryWorker
 from tests.unit.engine.access.sessions import echoes, error_of, refused_triggers
+from tests.unit.engine.observing.scene import V1, changes, observe, old
 
 
 class ByIdentity:
@@ -66,6 +67,18 @@ def test_20_check_41_a_session_goes_on_with_other_rights(engine: MemoryEngine) -
     assert guest.connected
     assert guest.result_of("api::b", {}) == {}
     assert error_of(guest, "api::a")[0] == "FORBIDDEN"
+
+
+def test_20_check_41_what_a_session_may_no_longer_observe_stops(engine: MemoryEngine) -> None:
+    old(engine, "api::a")
+    listener = Listener(engine, 'match("api::*")')
+    guest = listener.connect(rights(), functions=["own::t"], features=V1)
+    assert observe(guest, "o", "api::a", "own::t")["state"] == "active"
+
+    listener.change('match("other::*")', tokens=(rights(),))
+
+    assert changes(guest, "o") == [("suspended", "FORBIDDEN")]
+    guest.say({"type": "unobserve", "id": "o"})  # whose time of grace would outlast the test
 
 
 def test_20_check_41_what_is_no_longer_allowed_is_withdrawn(engine: MemoryEngine) -> None:

@@ -6,7 +6,19 @@ import pytest
 
 from iii.testing import MemoryEngine
 from tests.unit.engine.access.sessions import access
-from tests.unit.engine.observing.scene import V1, acknowledge, active, call, is_unknown, observe, old, record, v1
+from tests.unit.engine.observing.scene import (
+    V1,
+    acknowledge,
+    active,
+    call,
+    changes,
+    is_unknown,
+    observe,
+    old,
+    record,
+    v1,
+    v2,
+)
 
 
 def code_of(answer: dict[str, object]) -> object:
@@ -88,3 +100,45 @@ def test_a_target_that_does_what_its_payload_says_is_not_for_sessions(engine: Me
     guest = engine.connect(features=V1, access=access('match("*")'))
 
     assert code_of(observe(guest, "o", "open::f", target)) == "FORBIDDEN"
+
+
+def test_functions_that_args_name_must_be_allowed_like_a_target(engine: MemoryEngine) -> None:
+    schema = {"type": "object"}
+    v1(engine, "open::t", "shut::m")
+    v2(engine, "open::f", args_format=schema)
+    guest = v1(engine, "own::m", access=access('match("open::*")'))
+
+    def middleware(function_id: str) -> dict[str, object]:
+        return {"args": {"middleware_function_ids": [function_id]}}
+
+    assert code_of(observe(guest, "a", "open::f", "open::t", source_members=middleware("shut::m"))) == "FORBIDDEN"
+    assert code_of(observe(guest, "b", "open::f", "open::t", source_members=middleware("own::m"))) != "FORBIDDEN"
+
+
+def test_a_target_that_is_no_longer_the_sessions_own_is_not_called_for_it(engine: MemoryEngine) -> None:
+    host = old(engine, "open::f")
+    guest = v1(engine, "own::t", access=access('match("open::*")'))
+    assert observe(guest, "o", "open::f", "own::t")["state"] == "active"
+
+    guest.say({"type": "unregisterfunction", "id": "own::t"})
+    other = old(engine, "own::t")
+    call(old(engine), host, "open::f", {})
+
+    assert other.invocations() == []
+    assert changes(guest, "o")[-1] == ("suspended", "FORBIDDEN")
+
+
+def test_a_session_observes_nothing_that_its_new_rights_do_not_allow(engine: MemoryEngine) -> None:
+    host = old(engine, "open::f")
+    allowed, none = access('match("open::*")'), access()
+    guest = v1(engine, "own::t", access=allowed)
+    assert observe(guest, "o", "open::f", "own::t")["state"] == "active"
+    (peer,) = [each for each in engine.core.roster.connections.values() if each.guard is not None]
+    assert peer.guard is not None
+
+    for rights, state in ((none, "suspended"), (allowed, "active")):
+        peer.guard.renew(rights)
+        engine.core.turns.go(engine.core.observers.rights_changed(peer))
+        assert changes(guest, "o")[-1][0] == state
+    call(old(engine), host, "open::f", {})
+    assert len(guest.invocations()) == 1

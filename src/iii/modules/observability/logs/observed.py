@@ -60,4 +60,4 @@ class _ObservedTarget(LogTarget):
         return super().wants(record) and self._source.matches(self._observer, record.payload)
 
     def fire(self, engine: Engine, payload: bytes, trace: Trace) -> None:
-        self._source.fire(payload, trace, only=lambda each: each is self._observer)
+        self._source.fire(payload, trace, only=(self._observer.id,))
