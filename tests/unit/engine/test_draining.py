@@ -231,6 +231,23 @@ def test_09_check_25_a_client_that_reattaches_serves_nothing(
     assert len([each for each in caplog.records if each.__dict__.get("event") == STAYS_OUT.name]) == 3
 
 
+def test_09_check_30_a_client_that_stays_out_runs_no_call_of_its_own_by_itself(
+    engine: MemoryEngine, clock: FakeClock
+) -> None:
+    """21 §3: with `local-dispatch.v1` it would answer itself, though others serve the function."""
+    observes: dict[str, Any] = {"name": "orders", "version": "0.25.0", "features": ["observe.v1", "local-dispatch.v1"]}
+    before = drained(engine, clock, **observes)
+    assert [each["local_dispatch"] for each in before.heard("functionregistered")] == [True]
+    again = engine.connect(announce=False)
+    token = before.session.reattach_token
+    again.say({"type": "reattach", "previous_worker_id": before.id, "reattach_token": token})
+    again.register("svc::f")
+    again.announce(runtime="python", **observes)
+    again.register("svc::g")
+    told = {each["id"]: (each["local_dispatch"], each["observers"]) for each in again.heard("functionregistered")}
+    assert told == {"svc::f": (False, []), "svc::g": (False, [])}
+
+
 def test_P12_only_the_right_token_keeps_a_client_out(engine: MemoryEngine, clock: FakeClock) -> None:
     before = drained(engine, clock, name="orders")
     other = engine.connect(announce=False)

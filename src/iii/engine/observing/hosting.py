@@ -149,6 +149,10 @@ class Hosting:
         if observers:
             self._expect_acks(peer, function.key)
 
+    def unserved(self, peer: Peer, own_id: str, namespace: str) -> None:
+        """A registration that is not taken: the worker runs no call of it by itself, as it may have done before."""
+        peer.say(FunctionRegistered(own_id, namespace, next(self._revisions), False, []))
+
     # -- observers come and go ------------------------------------------------------------------------------------
 
     def added(self, observer: Observer) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from iii.protocol.codec import encode_message
 from iii.protocol.limits import HELD_OBSERVES, HELD_OBSERVES_BYTES
 from iii.protocol.log_event import LogEvent
-from iii.protocol.messages import Reattach
+from iii.protocol.messages import Reattach, RegisterFunction
 from iii.protocol.observe_messages import InvocationsObserved, LocalInvocationStats, Observe, ObserverAck, Unobserve
 
 if TYPE_CHECKING:
     from msgspec import Raw
 
+    from iii.engine.connection_limits import Registration
     from iii.engine.invocation import Invocation
     from iii.engine.observing.observers import Observers
     from iii.engine.session.peer import Peer
@@ -56,6 +57,11 @@ class Observing:
         self._count = 0
         self._complained = self._ended = False
         peer.calling.through = self._through
+
+    def unserved(self, message: Registration) -> None:
+        """Of a worker that was drained: its own calls of a function go to others as well (P12)."""
+        if isinstance(message, RegisterFunction) and self._peer.dialect.observes:
+            self._observers.hosting.unserved(self._peer, message.id, self._peer.namespace)
 
     def hear(self, message: ObservingMessage, decided: bool) -> None:
         """Act on it, or keep it until the announcement; of a client without the feature it is ignored.

@@ -225,8 +225,8 @@ class Session(Peer):
 
     def _apply(self, message: Registration) -> None:
         if self.draining:
-            return
-        if self.guard is None:
+            self._observing.unserved(message)
+        elif self.guard is None:
             apply_registration(self._registry, self, message)
         else:
             self.guard.registering.apply(self, message)
