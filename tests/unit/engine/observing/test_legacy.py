@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from iii.protocol.limits import OBSERVER_ARGS_BYTES
 from iii.testing import MemoryEngine, MemoryWorker
 from tests.unit.engine.observing.scene import acknowledge, activations, call, is_unknown, observe, old, record, v1
 
@@ -173,3 +174,27 @@ def test_21_check_36_of_equal_triggers_of_copies_there_is_one_observer_as_long_a
     second.drop()
     engine.clock.advance(0)
     assert is_unknown(host, "t1")
+
+
+def test_21_s14_a_config_that_is_too_large_is_refused(engine: MemoryEngine, host: MemoryWorker) -> None:
+    client = old(engine, "b::t")
+    client.bind("large", "orders", "b::t", {"text": "x" * OBSERVER_ARGS_BYTES})
+    engine.clock.advance(0)
+    (result,) = client.heard("triggerregistrationresult")
+    assert f"limit of {OBSERVER_ARGS_BYTES}" in result["error"]["message"]
+    assert is_unknown(client, "large")
+
+
+def test_21_s14_the_next_function_stands_for_the_type_when_the_first_goes(
+    engine: MemoryEngine, host: MemoryWorker
+) -> None:
+    second, client = v1(engine), old(engine, "b::t")
+    stand_for(second, "a::g")
+    bind(client, engine)
+    assert [view["id"] for view in views(host)] == ["t1"]
+    host.drop()
+    engine.clock.advance(0)
+    assert [view["id"] for view in views(second)] == ["t1"]
+    second.drop()
+    engine.clock.advance(0)
+    assert "orders" not in shown(client)
