@@ -288,3 +288,22 @@ def test_22_4_the_auth_function_gets_the_names_of_a_certificate() -> None:
     asked = json.loads(Approach((), "", "10.0.0.1", ("a", "b")).input())
     assert asked["certificate_names"] == ["a", "b"]
     assert "certificate_names" not in json.loads(Approach((), "", "10.0.0.1").input())
+
+
+def test_20_3_an_auth_result_that_makes_no_sense_lets_nobody_in(engine: MemoryEngine) -> None:
+    auth(engine, {"allowed_functions": 5})
+    door = Door(engine)
+    door.knock()
+    assert door.granted == []
+    (denied,) = door.denied
+    assert denied.startswith("AUTH_ERROR: ")
+
+
+def test_20_3_rights_that_forbid_what_clients_need_are_told_of(
+    engine: MemoryEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    auth(engine, {"forbidden_functions": ["engine::workers::register"]})
+    door = Door(engine)
+    door.knock()
+    assert len(door.granted) == 1
+    assert "Rights forbid a function that clients need" in caplog.text
