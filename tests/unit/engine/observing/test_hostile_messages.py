@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from iii.engine.access.audit import asked_by
-from iii.engine.observing.reports import REPORTED_CALLS
-from iii.protocol.limits import HELD_OBSERVES
+from iii.protocol.limits import HELD_OBSERVES, REPORTED_CALLS
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.observing.scene import observe, v1
 
