@@ -87,8 +87,10 @@ class Editor:
         self._file.write_text(self.valid())
 
     def _half(self) -> None:
+        """Within an entry: what ends between two is a right file, without the modules that follow."""
         text = self.valid()
-        self._file.write_text(text[: chance.randrange(len(text))])
+        halves = [text[:at] for at in range(len(text)) if text.count("{", 0, at) != text.count("}", 0, at)]
+        self._file.write_text(chance.choice(halves))
 
     def _break(self) -> None:
         self._file.write_text(chance.choice(BROKEN))
