@@ -41,7 +41,7 @@ class Signals:
     A listener must return soon: what takes long it does later, with a bound, and counts what it drops.
 
     Attributes:
-        keep_unread: offers a frame of spans as it is; True: whoever keeps spans has it, and nobody else listens.
+        unread: who takes a frame of spans as it is; None: somebody wants each span as it comes.
         watched: whether somebody wants to know of spans as they come, open ones too.
         looking: called by whoever is about to look at spans: what makes them tells of those that it has held back, open ones too.
     """
@@ -51,5 +51,5 @@ class Signals:
         self.logs: Listeners[[Sequence[LogRecord], Source]] = Listeners()
         self.metrics: Listeners[[Sequence[Metric], Source]] = Listeners()
         self.looking: Listeners[[]] = Listeners()
-        self.keep_unread: Callable[[UnreadSpans], bool] = lambda unread: False
+        self.unread: Callable[[], Callable[[UnreadSpans], None] | None] = lambda: None
         self.watched = False

@@ -199,8 +199,9 @@ class Ingest:
 
     def _kept_unread(self, payload: bytes) -> bool:
         """Whether the frame waits as it is: it can be read in one step, and all its spans have ended and are sure to count."""
-        marks = span_marks(payload) if len(payload) <= LARGE_BYTES else None
-        if marks is None or not (count := all_usual(marks)):
+        keep = self._signals.unread()
+        marks = None if keep is None or len(payload) > LARGE_BYTES else span_marks(payload)
+        if keep is None or marks is None or not (count := all_usual(marks)):
             return False
         resources = marks.resources or ()
         if (
@@ -208,7 +209,8 @@ class Ingest:
             and tidy_frame(TelemetryKind.SPANS, payload) is None
         ):
             return False
-        return self._signals.keep_unread(UnreadSpans(count, len(payload), partial(self._read_spans, payload)))
+        keep(UnreadSpans(count, len(payload), partial(self._read_spans, payload)))
+        return True
 
     def _read_spans(self, payload: bytes) -> Iterator[list[Span]]:
         """Of a frame that waited as it was."""

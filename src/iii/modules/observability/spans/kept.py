@@ -58,7 +58,7 @@ class KeptSpans:
             self._disk = SpanDisk(engine, self.store, self.settled)
             self._set(config)
             signals.spans.subscribe(self._arrived)
-            signals.keep_unread = self._keep_unread
+            signals.unread = self._unread
 
     @property
     def archive(self) -> SpanArchive | None:
@@ -155,12 +155,12 @@ class KeptSpans:
         if arrivals is not None and (self._engines_too or source is not Source.ENGINE):
             self._took(arrivals.add_own(spans) if source is Source.ENGINE else arrivals.add(spans))
 
-    def _keep_unread(self, frame: UnreadSpans) -> bool:
-        """Unless somebody wants to know of each span as it comes."""
-        if self._arrivals is None or self.signals.spans.others(self._arrived):
-            return False
-        self._took(self._arrivals.add_unread(frame))
-        return True
+    def _unread(self) -> Callable[[UnreadSpans], None] | None:
+        return None if self.signals.spans.others(self._arrived) else self._keep_unread
+
+    def _keep_unread(self, frame: UnreadSpans) -> None:
+        if self._arrivals is not None:
+            self._took(self._arrivals.add_unread(frame))
 
     def _took(self, many: bool) -> None:
         if many or (self.store is not None and self.store.watch is not None):

@@ -21,14 +21,14 @@ def frame(*items: Any, padding: int = 0) -> bytes:
 def sent(monkeypatch: pytest.MonkeyPatch, payload: bytes, world: EngineWithSpans) -> int:
     """How many spans wait unread after this frame."""
     unread: list[UnreadSpans] = []
-    keep = world.module.signals.keep_unread
+    keep = world.module.signals.unread()
 
-    def keeps(frame: UnreadSpans) -> bool:
-        kept = keep(frame)
-        unread.extend([frame] if kept else [])
-        return kept
+    def keeps(frame: UnreadSpans) -> None:
+        unread.append(frame)
+        assert keep is not None
+        keep(frame)
 
-    monkeypatch.setattr(world.module.signals, "keep_unread", keeps)
+    monkeypatch.setattr(world.module.signals, "unread", lambda: None if keep is None else keeps)
     world.engine.core.telemetry(TelemetryKind.SPANS, payload)
     for _ in range(20):
         world.clock.advance(0)
