@@ -16,7 +16,7 @@ from iii.console.config import ConsoleConfig
 from iii.console.desk import Desk
 from iii.console.entrance import InsideEntrance
 from iii.console.inside import EVENT, Events, InsideDoor
-from iii.console.serving import ConsoleServer, EnginePlace, opened_within
+from iii.console.serving import ConsoleServer, EnginePlace
 from iii.console.visitor import Visitor
 from iii.engine.bindings import Binding
 from iii.engine.builtin import BUILTIN_FAILED
@@ -64,7 +64,6 @@ class Console(Module):
         self._admission = admission_of(engine, self.instance, self.config.rbac, None)
         self._events = Events(engine, self)
         self._tasks = TaskSet(BUILTIN_FAILED)
-        self._opening: asyncio.Task[None] | None = None
         served = self.config
         if self._admission is None and not is_loopback(served.host):
             served = msgspec.structs.replace(served, host=LOCAL)
@@ -95,8 +94,8 @@ class Console(Module):
             KEPT_LOCAL(host=self.config.host, port=self.config.port)
         if self.config.engine_routes:
             self._bind_routes()
-        self._opening = await opened_within(self.server, _OPENED_S)
-        self._opening.add_done_callback(self._opened)
+        opening = await self.server.begin(_OPENED_S)
+        opening.add_done_callback(self._opened)
 
     async def renew(self) -> None:
         if self.server.tls is not None:
@@ -104,9 +103,6 @@ class Console(Module):
 
     async def stop(self) -> None:
         """Leave."""
-        if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.gather(self._opening, return_exceptions=True)
         await self.server.close()
         self._tasks.cancel()
         await self._tasks.wait()

@@ -49,6 +49,7 @@ class EnginePlace(NamedTuple):
 class ConsoleServer:
     """Attributes:
     audit: what was done.
+    opening: what `begin` has begun, at work or done.
     tls: None: connections are plain.
     port: once it is open.
     """
@@ -68,12 +69,19 @@ class ConsoleServer:
         self.live = LiveSocket(self._reception, FollowedTopics(topics_of(self.audit)))
         self._proxy = Proxy(self._reception, place)
         self._pages = PageRoutes(folder, self.told_to_pages)
+        self.opening: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
         self._port: ConsolePort | None = None
 
     @property
     def address(self) -> str:
         return f"{'http' if self.tls is None else 'https'}://{in_url(self.host)}:{self.port}"
+
+    async def begin(self, limit_s: float) -> asyncio.Task[None]:
+        """Open; a port that has to be waited for holds nobody up for longer than this. `close` ends what goes on."""
+        opening = self.opening = asyncio.get_running_loop().create_task(self.open())
+        await asyncio.wait((opening,), timeout=limit_s)
+        return opening
 
     async def open(self) -> None:
         """Raises StartFailure: the port cannot be had."""
@@ -108,6 +116,9 @@ class ConsoleServer:
 
     async def close(self) -> None:
         """End logins and pages, and what is asked now."""
+        if self.opening is not None:
+            self.opening.cancel()
+            await asyncio.gather(self.opening, return_exceptions=True)
         self.sessions.end_all()
         await self.live.close()
         if self._port is not None:
@@ -132,10 +143,3 @@ class ConsoleServer:
     def _described(self) -> dict[str, Any]:
         place = self._place()
         return {"mode": place.mode, "engine": {"connected": self.live.connected, "url": place.url}}
-
-
-async def opened_within(server: ConsoleServer, limit_s: float) -> asyncio.Task[None]:
-    """Begin to open; a port that has to be waited for does not hold anybody up."""
-    opening = asyncio.get_running_loop().create_task(server.open())
-    await asyncio.wait((opening,), timeout=limit_s)
-    return opening

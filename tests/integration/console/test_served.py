@@ -11,10 +11,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from iii.console.module import Console
 from iii.console.port import ConsolePort
 from iii.protocol.access_token import hash_of
+from iii.server import config_file
+from iii.server.process import EngineServer
 from tests.certificates import Authority
 from tests.integration.console.consoles import Browser, logged
+from tests.integration.server.waiting import until
 from tests.processes import EngineProcess, free_port
 
 TOKEN = "token-of-this-test-over-tls-1"
@@ -45,6 +49,29 @@ async def test_a_port_that_is_taken_does_not_keep_the_engine_from_starting() -> 
     assert "already in use" in log
     assert "Traceback" not in ready
     assert stopped == 0
+
+
+async def test_a_stop_while_it_waits_for_its_port_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Stopped in the midst of its start, it must not begin to listen afterwards."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))  # it does not listen: the port is waited for
+        port = other.getsockname()[1]
+        path = tmp_path / "config.yaml"
+        path.write_text(
+            f"workers: [{{name: iii-worker-manager, config: {{port: 0}}}}, {{name: iii-console, config: {{port: {port}}}}}]"
+        )
+        server = EngineServer(config_file.load(path, environment={}))
+        starting = asyncio.ensure_future(server.start())
+        console = next(part.module for part in server.parts if isinstance(part.module, Console))
+        await until(lambda: console.server.opening is not None)
+        starting.cancel()
+        await asyncio.wait((starting,))
+        assert starting.cancelled()
+        await server.stop()
+
+    assert console.server.opening is not None
+    assert console.server.opening.done()
+    assert not await serves(port)
 
 
 async def test_it_can_be_switched_off() -> None:
