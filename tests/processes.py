@@ -312,7 +312,7 @@ class LineProcess:
 
     def _end(self) -> int:
         code = self._process.wait()
-        self._reader.join(5)
+        self._reader.join(60)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 try:

@@ -51,7 +51,7 @@ async def test_04_check_20_each_of_106_jobs_is_delivered_again(tmp_path: Path) -
 
             worker.register_function("work", work)
             receipt = await enqueue(-1)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not (letters := await dead()):  # noqa: ASYNC110 - it asks the engine
                     await asyncio.sleep(0.02)
             assert [letter["id"] for letter in letters] == [receipt]

@@ -67,7 +67,7 @@ async def connected(engine: EngineProcess) -> iii.Worker:
     return await iii.connect_worker(engine.url, options)
 
 
-async def until(condition: Any, deadline_s: float = 30.0) -> None:
+async def until(condition: Any, deadline_s: float = 60.0) -> None:
     async with asyncio.timeout(deadline_s):
         while not condition():  # noqa: ASYNC110 - other processes
             await asyncio.sleep(0.005)
@@ -128,7 +128,7 @@ async def test_a_killed_worker_costs_an_attempt_and_a_killed_engine_none(tmp_pat
         producer = await connected(engine)
         assert await dead(producer, "once") == []
         victim.process.kill()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (letters := await dead(producer, "once")):  # noqa: ASYNC110 - it asks the engine
                 await asyncio.sleep(0.02)
         assert letters[0]["retries"] == 1

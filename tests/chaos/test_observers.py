@@ -14,7 +14,7 @@ from tests.integration.server.raw_socket import RawSocket
 from tests.processes import EngineProcess
 
 V1 = ["observe.v1", "local-dispatch.v1", "large-messages.v1"]
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ class Driver:
         return self.call(f"engine::{kind}::list", payload)
 
     def wait_for(
-        self, what: str, matches: Callable[[Event], bool] = lambda event: True, deadline_s: float = 10.0
+        self, what: str, matches: Callable[[Event], bool] = lambda event: True, deadline_s: float = 60.0
     ) -> Event:
         """The first event called `what` that matches. Raises AssertionError at the deadline."""
         give_up_at = time.monotonic() + deadline_s
@@ -184,7 +184,7 @@ def _camel_case(options: Mapping[str, Any]) -> dict[str, Any]:
     return spelt
 
 
-def eventually(condition: Callable[[], Any], deadline_s: float = 10.0, every_s: float = 0.02) -> Any:
+def eventually(condition: Callable[[], Any], deadline_s: float = 60.0, every_s: float = 0.02) -> Any:
     """The first true value of `condition`, which is asked again until then. Raises AssertionError at the deadline."""
     give_up_at = time.monotonic() + deadline_s
     for _ in _forever():

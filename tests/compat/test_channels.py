@@ -29,4 +29,4 @@ def test_07_check_13_a_sender_streams_records_and_a_processor_sums_them(
         refs = caller.call("engine::channels::create", {})
         sending = caller.start_call("theirs::send", {"writer": refs["writer"], "records": RECORDS})
         assert caller.call("theirs::stats", {"reader": refs["reader"]}) == STATS
-        assert sending.result(20) == 5
+        assert sending.result(60) == 5

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from tests.processes import EngineProcess, LineProcess, free_port
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 CONFIG = """\
 workers:

@@ -31,7 +31,7 @@ from iii.sdk.registrations import Function, Registrations, TriggerType
 from iii.sdk.threads import HandlerThreads
 from tests.hostile import AWAITABLES, EXCEPTIONS, VALUES, explode, nested
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=5),

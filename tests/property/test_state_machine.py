@@ -63,7 +63,7 @@ class StateMachine(RuleBasedStateMachine):
                     answer.set_exception(error)
 
             self.engine.router.call(f"state::{function_id}", None, json.dumps(payload).encode(), done)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 return await answer
 
         return self.loop.run_until_complete(called())

@@ -25,7 +25,7 @@ from iii.storage.items import StoreError
 from iii.storage.limits import StoreLimits
 
 TABLE = ("CREATE TABLE numbers (n INTEGER PRIMARY KEY)",)
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 ERRORS = st.one_of(
     st.sampled_from(sorted(errno.errorcode)).map(lambda number: OSError(number, os.strerror(number))),
     st.sampled_from(

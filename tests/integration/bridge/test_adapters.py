@@ -18,7 +18,7 @@ from tests.integration.bridge.cable import Cable
 from tests.integration.server.waiting import until
 from tests.processes import EngineProcess, free_port
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 TIMEOUT_MS = 3000  # of the adapters: more than a call takes on a loaded machine
 FAR = """\
 workers:

@@ -12,7 +12,7 @@ import pytest_asyncio
 import iii
 from tests.processes import EngineProcess, free_port
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 FORWARD = [
     {"local_function": "remote::echo", "remote_function": "echo"},
     {"local_function": "remote::fail", "remote_function": "fail"},

@@ -48,7 +48,7 @@ class RunningEngine:
     def stop(self) -> int:
         """End it as Ctrl-C does, and return its exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def _read(self) -> None:
         assert self.process.stderr is not None

@@ -81,7 +81,7 @@ def test_killed_it_leaves_no_app_behind(dev: LineProcess) -> None:
     dev.wait_for_line("answers one")
     (app,) = psutil.Process(dev.pid).children()
     os.kill(dev.pid, signal.SIGKILL)
-    app.wait(20)
+    app.wait(60)
 
 
 def test_what_cannot_run_is_one_line(iii: Iii, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class Following:
 
     def interrupt(self) -> int:
         self.process.send_signal(2)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @pytest.fixture

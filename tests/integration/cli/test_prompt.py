@@ -19,7 +19,7 @@ def test_07_s4_1_no_creates_nothing_and_starts_nothing(tmp_path: Path) -> None:
         os.close(theirs)
         asked = read_until(ours, "[Y/n] ")
         os.write(ours, b"n\n")
-        assert process.wait(20) == 1
+        assert process.wait(60) == 1
         told = read_until(ours, "not started")
     os.close(ours)
     assert f"No config.yaml found in {tmp_path}. Create it and start the engine? [Y/n] " in asked
@@ -40,7 +40,7 @@ def test_07_s4_1_enter_creates_the_file_and_starts(tmp_path: Path) -> None:
         os.write(ours, b"\n")
         told = read_until(ours, f"ws://{host}:49134")
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     os.close(ours)
     assert "Created sub/my.yaml, which lists" in told
     assert "\x1b[34m[INFO]\x1b[0m" in told, "colours on a terminal"

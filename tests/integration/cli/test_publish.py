@@ -29,7 +29,7 @@ def test_subscribers_get_what_is_published(iii: Iii, engine: RunningEngine, dura
         more = ["--durable"] if durable else []
         done = iii("publish", "order.created", "id=7", "who=Ada", "--url", engine.url(), *more)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        event = got.get(timeout=20)
+        event = got.get(timeout=60)
         assert (event["id"], event["who"]) == (7, "Ada")
     finally:
         worker.shutdown()

@@ -176,7 +176,7 @@ def test_on_a_terminal_a_purge_asks_first(engine: RunningEngine, worker: sdk.Wor
             assert "Remove 1 job of 'mails' for good? [y/N] " in read_until(ours, "[y/N] ")
             os.write(ours, answer)
             read_until(ours, told)
-            assert process.wait(20) == code
+            assert process.wait(60) == code
         os.close(ours)
 
 

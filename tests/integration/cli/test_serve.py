@@ -46,7 +46,7 @@ def test_07_s4_1_the_misspelt_name_of_a_file_starts_no_other_engine(start: Start
     """newcomer: an engine with the created file would listen elsewhere, and keep elsewhere what it is given."""
     (tmp_path / "staging.yaml").write_text("workers: []")
     engine = start("-c", "stagin.yaml")
-    assert engine.process.wait(20) == 1
+    assert engine.process.wait(60) == 1
     engine.wait_for(
         "^Error: Config file not found: 'stagin.yaml', did you mean 'staging.yaml'\\? To create it: touch stagin.yaml\n$"
     )
@@ -59,7 +59,7 @@ def test_07_s8_4_signals_end_it_with_0(start: Start, tmp_path: Path) -> None:
         engine = start("-c", "my.yaml")
         engine.url()
         engine.process.send_signal(number)
-        assert engine.process.wait(20) == 0
+        assert engine.process.wait(60) == 0
         assert "Traceback" not in "".join(engine.log)
 
 
@@ -102,4 +102,4 @@ def test_a_broken_stderr_does_not_stop_the_engine(tmp_path: Path, iii: Iii) -> N
         assert iii("trigger", "engine::log::error", "message=nobody reads this", "--port", str(port)).returncode == 0
         assert iii("worker", "list", "--port", str(port)).returncode == 0
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0

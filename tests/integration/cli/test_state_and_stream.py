@@ -148,7 +148,7 @@ def test_a_group_is_followed(engine: RunningEngine, as_json: bool) -> None:
         assert tail.stdout is not None
         lines = [tail.stdout.readline() for _ in range(3)]
         os.kill(tail.pid, signal.SIGINT)
-        assert tail.wait(20) == 130
+        assert tail.wait(60) == 130
     finally:
         tail.kill()
         tail.communicate()
@@ -196,7 +196,7 @@ def test_changes_of_a_scope_are_followed(engine: RunningEngine, as_json: bool) -
         assert watch.stdout is not None
         lines = [watch.stdout.readline() for _ in range(3)]
         os.kill(watch.pid, signal.SIGINT)
-        assert watch.wait(20) == 130
+        assert watch.wait(60) == 130
     finally:
         watch.kill()
         _, said = watch.communicate()

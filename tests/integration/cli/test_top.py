@@ -65,7 +65,7 @@ def test_19_5_on_a_terminal_it_goes_on_until_ctrl_c_and_gives_the_terminal_back(
         shown += read_until(ours, "≤")  # a call that ended within one interval
         process.send_signal(2)
         shown += read_until(ours, "\x1b[?1049l")
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
     os.close(ours)
     assert shown.startswith("\x1b[?1049h")
     assert "Traceback" not in shown

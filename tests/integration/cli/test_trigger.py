@@ -181,7 +181,7 @@ def test_ctrl_c_ends_a_call_silently(engine: RunningEngine) -> None:
     command = [sys.executable, "-m", "iii.cli", "trigger", "t::forever", "--url", engine.url()]
     ENTERED.clear()
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        assert ENTERED.wait(20)
+        assert ENTERED.wait(60)
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=20)[0] == b""
         assert process.returncode == 130
@@ -192,7 +192,7 @@ def test_a_lost_connection_is_told(tmp_path: Path, iii: Iii) -> None:
         ENTERED.clear()
         command = [sys.executable, "-m", "iii.cli", "trigger", "t::forever", "--url", engine.url]
         with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as process:
-            assert ENTERED.wait(20)
+            assert ENTERED.wait(60)
             engine.kill()
             _, told = process.communicate(timeout=20)
     assert told == f"Error: lost the connection to {engine.url}; the function may still be running\n"
@@ -259,7 +259,7 @@ def test_07_s8_2_on_a_terminal_the_message_of_an_error_comes_first(engine: Runni
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=theirs) as process:
         os.close(theirs)
         told = read_until(ours, "\n  ValueError: no\r\n").splitlines()
-        assert process.wait(20) == 1
+        assert process.wait(60) == 1
     os.close(ours)
     assert told[0] == "Error: invocation_failed: ValueError: no"
     assert told[1:4] == ["", "in the worker:", "  Traceback (most recent call last):"]

@@ -24,7 +24,7 @@ class Shop:
 
     def _slow(self, data: object) -> object:
         self.entered.set()
-        assert self.may_end.wait(20)
+        assert self.may_end.wait(60)
         return data
 
     def start(self) -> threading.Thread:
@@ -38,7 +38,7 @@ class Shop:
 
         thread = threading.Thread(target=call)
         thread.start()
-        assert self.entered.wait(20)
+        assert self.entered.wait(60)
         return thread
 
     @property
@@ -64,7 +64,7 @@ def test_P12_a_worker_is_drained_and_the_command_waits(iii: Iii, engine: Running
     call = shop.start()
     threading.Timer(0.3, shop.may_end.set).start()
     done = iii("worker", "drain", name, "--url", engine.url())
-    call.join(20)
+    call.join(60)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"Worker '{name}' is out of service; everything that it ran has ended.\n"
     assert shop.failures == []
@@ -77,7 +77,7 @@ def test_P12_what_is_cut_off_is_an_error(iii: Iii, engine: RunningEngine, shop: 
     name, worker_id = shop.worker_name, str(shop.worker.worker_id)
     call = shop.start()
     done = iii("worker", "drain", worker_id, "--timeout-s", "0.2", "--json", "--url", engine.url())
-    call.join(20)
+    call.join(60)
     assert done.returncode == 1
     assert json.loads(done.stdout) == {
         "worker_id": worker_id, "worker_name": name, "finished": False, "calls_failed": 1, "reconnects": False,

@@ -16,7 +16,7 @@ import msgspec
 import iii
 from tests.processes import EngineProcess
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 CONFIG = """
 workers:
   - {name: iii-worker-manager, config: {port: {port}}}

@@ -19,7 +19,7 @@ from tests.integration.deploy.certificate import Certificate
 from tests.processes import EngineProcess, LineProcess, free_port
 
 PROXIES = Path(__file__).parents[3] / "deploy" / "proxies"
-WAIT_S = 30.0
+WAIT_S = 60.0
 MIB = 1024 * 1024
 CONFIG = """\
 workers:

@@ -15,7 +15,7 @@ import yaml
 from tests.machine import scaled
 from tests.processes import EngineProcess
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 def until(condition: Callable[[], object], what: Callable[[], str]) -> None:

@@ -15,7 +15,7 @@ from iii.modules.http.module import Http
 from iii.server.listener import Listener
 from tests.integration.server.raw_socket import RawSocket
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 Handler = Callable[[Any], Awaitable[Any]]

@@ -250,7 +250,7 @@ async def test_03_check_62_strict_settings(
             caplog.clear()
             register(worker, "f", url)
             expected = f"url_validation_failed: {text}"
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while expected not in caplog.text:  # noqa: ASYNC110  # a log line has no event
                     await asyncio.sleep(0.001)
             assert (await error_of(worker, "f"))[0] == "function_not_found"

@@ -12,7 +12,7 @@ import msgspec
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 KINDS: dict[str, type[Any]] = {"traces": ExportTraceServiceRequest, "metrics": ExportMetricsServiceRequest}
 

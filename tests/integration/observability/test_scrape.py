@@ -17,7 +17,7 @@ from tests.integration.server.raw_socket import BINARY, RawSocket
 from tests.processes import EngineProcess, free_port
 
 HOW_TO = Path(iii.__file__).parents[2] / "docs" / "how-to"
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 CONFIG = """
 workers:
   - {name: iii-worker-manager, config: {port: {port}}}

@@ -12,7 +12,7 @@ from iii.modules.queue.module import Queue
 from tests.integration.own_engine import OwnEngine
 from tests.integration.server.waiting import until
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 
 Handler = Callable[[Any], Any]

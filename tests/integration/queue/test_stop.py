@@ -55,7 +55,7 @@ async def test_L4_jobs_at_work_end_with_everything_they_need(tmp_path: Path) -> 
             async def done() -> bool:
                 return bool((await call("state::get", {"scope": "s", "key": "second"})) == 2)
 
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not await done():  # noqa: ASYNC110 - it asks the engine
                     await asyncio.sleep(0.02)
             assert await call("state::get", {"scope": "s", "key": "first"}) == 1

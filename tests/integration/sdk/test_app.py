@@ -151,7 +151,7 @@ async def test_a_stop_hook_that_never_ends_holds_nobody_up(
     async def forever() -> None:
         await asyncio.Event().wait()
 
-    async with asyncio.timeout(20), app.connect(address(house)):
+    async with asyncio.timeout(60), app.connect(address(house)):
         pass
     assert any("hook=forever" in each.getMessage() for each in caplog.records)
 

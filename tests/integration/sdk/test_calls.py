@@ -288,7 +288,7 @@ def test_what_strict_json_forbids_is_mended(engine: FakeEngine, worker: iii.Work
     call = engine.connection().message("invokefunction", function_id="f")
     answer = f'{{"type":"invocationresult","invocation_id":"{call["invocation_id"]}","function_id":"f"'
     engine.connection().send(answer.encode() + b',"result":{"nan":NaN,"half":"\\ud800"}}')
-    caller.join(10)
+    caller.join(60)
     assert errors == [{"nan": None, "half": "\ufffd"}]
 
     engine.answers["echo"] = lambda call: {"result": call["data"]}
@@ -311,10 +311,10 @@ def test_12_1_a_number_that_python_cannot_hold_is_an_error_of_that_call(
     with pytest.raises(
         iii.InvalidResult, match=r"the result of f is not readable by Python: .* out of range"
     ) as raised:
-        calls[0].result(10)
+        calls[0].result(60)
     assert (raised.value.function_id, raised.value.invocation_id) == ("f", calls[0].invocation_id)
     with pytest.raises(iii.InvalidResult, match="the result of f is not "):
-        calls[1].result(10)
+        calls[1].result(60)
 
 
 @pytest.mark.parametrize("ask", [iii.EnqueueResult.status, iii.EnqueueResult.wait])
@@ -338,7 +338,7 @@ def test_13_8_of_a_job_it_names_the_job(engine: FakeEngine, worker: iii.Worker, 
     connection.send(
         b'{"type":"invocationresult","invocation_id":"%b","function_id":"x","result":%b}' % (call_id, status)
     )
-    thread.join(10)
+    thread.join(60)
     assert [str(each) for each in errors] == [
         "invalid_result: the result of job r1 is not readable by Python: Number out of range - at `$[...]`"
     ]

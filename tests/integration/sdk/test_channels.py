@@ -23,7 +23,7 @@ from iii.server.clock import LoopClock
 from iii.server.listener import Listener
 from tests.integration.server.waiting import until
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 @pytest_asyncio.fixture

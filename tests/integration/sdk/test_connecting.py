@@ -243,7 +243,7 @@ def test_a_call_that_waits_for_the_connection_is_answered_and_one_that_gave_up_i
     engine = FakeEngine(port)
     engine.answers["patient"] = "here"
     try:
-        caller.join(10)
+        caller.join(60)
         assert answers == ["here"]
         assert not engine.connection().of("invokefunction", function_id="late")
     finally:
@@ -259,14 +259,14 @@ def test_results_of_handlers_that_outlive_their_connection_are_sent_on_the_next(
 
     def slow(data: object) -> str:
         entered.set()
-        release.wait(10)
+        release.wait(60)
         return "done"
 
     worker.register_function("slow", slow)
     first = engine.connection(1)
     first.message("registerfunction", id="slow")
     first.send({"type": "invokefunction", "function_id": "slow", "data": None, "invocation_id": "i1"})
-    assert entered.wait(10)
+    assert entered.wait(60)
     first.drop()
     engine.wait(lambda: worker.get_connection_state() != "connected" or len(engine.connections) > 1)
     release.set()
@@ -359,7 +359,7 @@ def test_08_check_16_a_pending_call_ends_with_shutdown(engine: FakeEngine) -> No
     caller.start()
     engine.connection().message("invokefunction", function_id="never")
     worker.shutdown()
-    caller.join(10)
+    caller.join(60)
 
     assert isinstance(errors[0], iii.ClientShutdown)
     assert errors[0].code == "SHUTDOWN"
@@ -442,7 +442,7 @@ def test_08_check_49_a_name_conflict_that_lasts_is_the_end(
             "owner_worker_id": "W9",
         }
     )
-    caller.join(10)
+    caller.join(60)
     engine.wait(lambda: connection.closed)
 
     assert worker.get_connection_state() == "failed"

@@ -156,19 +156,19 @@ def test_bugs_1_multiprocessing(engine: FakeEngine, tmp_path: Path, method: str)
             if "{method}" == "fork":
                 child = context.Process(target=inherited)
                 child.start()
-                child.join(10)
+                child.join(60)
                 assert child.exitcode == 0, child.exitcode
             queue = context.SimpleQueue()
             child = context.Process(target=own, args=[queue])
             queue.put(sys.argv[1])
             child.start()
-            child.join(15)
+            child.join(60)
             assert child.exitcode == 0, child.exitcode
             assert queue.get() == 9
             forever = context.Process(target=time.sleep, args=[100])
             forever.start()
             forever.terminate()
-            forever.join(10)
+            forever.join(60)
             assert forever.exitcode == -signal.SIGTERM, forever.exitcode
             worker.shutdown()
         """,
@@ -451,7 +451,7 @@ def test_08_4_1_a_fork_waits_for_the_first_use_of_a_name_in_another_thread(engin
     sys.meta_path.insert(0, SlowImport())
     thread = threading.Thread(target=lambda: iii.App)
     thread.start()
-    assert importing.wait(10)
+    assert importing.wait(60)
     child = os.fork()
     if child == 0:
         threading.Timer(8, os._exit, (3,)).start()

@@ -521,7 +521,7 @@ def test_08_check_34_two_hundred_nested_sync_calls_finish(worker: iii.Worker) ->
     gate = threading.Barrier(200)
 
     def call(number: int) -> None:
-        gate.wait(20)
+        gate.wait(60)
         results[number] = worker.trigger({"function_id": "outer", "payload": number})
 
     results: dict[int, int] = {}
@@ -550,7 +550,7 @@ async def test_async_handlers_run_beside_each_other_and_sync_ones_beside_them(en
 
         @worker.function("blocks")
         def blocks(data: Any) -> bool:
-            return released.wait(10)
+            return released.wait(60)
 
         waiting = asyncio.create_task(worker.trigger_async({"function_id": "waits"}))
         blocking = asyncio.create_task(worker.trigger_async({"function_id": "blocks"}))

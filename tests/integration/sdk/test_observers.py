@@ -280,7 +280,7 @@ def test_28_check_11_a_clean_end_takes_the_observers_along(engine: FakeEngine, c
     waiting = threading.Thread(target=wait)
     waiting.start()
     worker.shutdown()
-    waiting.join(10)
+    waiting.join(60)
     assert [type(each) for each in ended] == [iii.ClientShutdown]
     connection.message("unobserve", id="o")
     with pytest.raises(iii.ClientShutdown):

@@ -15,7 +15,7 @@ import iii
 from tests.integration.sdk.connecting import FAST
 from tests.processes import EngineProcess, environment
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def until(look: Callable[[], Any], what: str) -> Any:

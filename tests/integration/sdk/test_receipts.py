@@ -25,7 +25,7 @@ from tests.integration.own_engine import OwnEngine
 from tests.integration.server.waiting import until
 from tests.processes import EngineProcess
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 KEPT = {"keep_results_s": 60, "max_retries": 1}
 CONFIG = """\
 workers:

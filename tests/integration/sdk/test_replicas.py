@@ -16,7 +16,7 @@ from tests.integration.sdk.connecting import FAST, Connect
 from tests.integration.sdk.fake_engine import FakeEngine
 from tests.processes import EngineProcess, free_port
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 MARK = {"iii.replicas": "round_robin"}
 
 

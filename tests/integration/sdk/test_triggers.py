@@ -188,7 +188,7 @@ def test_a_provider_that_is_still_at_it_is_cancelled_by_the_shutdown(engine: Fak
     connection = engine.connection()
     connection.message("registertriggertype")
     connection.send(BINDING)
-    assert entered.wait(10)
+    assert entered.wait(60)
     worker.shutdown()
     assert cancelled.is_set()
 

@@ -9,7 +9,7 @@ import os
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-DEADLINE_S = 30.0  # for anything that should come at once
+DEADLINE_S = 60.0  # for anything that should come at once
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 _MASK = b"\x11\x22\x33\x44"

@@ -63,7 +63,7 @@ class Reloading:
         return await self.reload.now()
 
     async def call(self, function_id: str, **payload: Any) -> Any:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.worker.trigger_async({"function_id": function_id, "payload": payload})
 
     async def functions(self) -> set[str]:

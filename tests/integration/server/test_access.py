@@ -95,7 +95,7 @@ async def test_20_1_what_was_said_before_the_login_is_applied_after_it_in_order(
     async with await RawSocket.upgraded(listener.port) as client:
         client.say({"type": "registerfunction", "id": "own::f"})
         client.say({"type": "ping"})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asked.wait()
         assert engine.functions.find("own::f", None) is None
         decide.set()
@@ -122,7 +122,7 @@ async def test_20_1_a_client_that_leaves_during_its_login_leaves_nothing(
     await auth.list_functions_async()
     listener = await guarded(RbacConfig(auth_function_id="app::auth"))
     client = await RawSocket.upgraded(listener.port)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asked.wait()
     async with client:
         pass

@@ -99,7 +99,7 @@ async def test_durable_M3_bugs_13_whatever_step_of_a_start_fails_the_stop_is_cle
             assert error.startswith(f"iii.yaml:{2 if name == WORKER_MANAGER.name else 3}: workers[")
             assert f" ({name}): " in error
         last = len(calls) < step
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await server.stop(), calls[-1:]
         wrong = [
             record.getMessage()
@@ -142,7 +142,7 @@ async def test_L4_a_start_that_is_cancelled_at_any_of_its_waits_leaves_nothing(
         step += 1
         server = server_of(name, block)
         waits: list[object] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             with contextlib.suppress(StartFailure, asyncio.CancelledError):
                 await asyncio.ensure_future(cancelled_at(server.start(), step, waits))
             assert await server.stop(), waits[-1:]

@@ -20,7 +20,7 @@ workers:
 """
 
 
-def wait_for(engine: EngineProcess, text: str, times: int = 1, deadline_s: float = 20) -> None:
+def wait_for(engine: EngineProcess, text: str, times: int = 1, deadline_s: float = 60.0) -> None:
     limit = time.monotonic() + scaled(deadline_s)
     while engine.log().count(text) < times:
         assert time.monotonic() < limit, engine.tail()

@@ -15,7 +15,7 @@ from tests.integration.server.waiting import until
 from tests.processes import EngineProcess
 
 PERIOD_US = "900000"
-WAIT_S = 30.0
+WAIT_S = 60.0
 EXEC = """\
 workers:
   - {name: iii-worker-manager, config: {host: 127.0.0.1, port: {port}}}

@@ -27,7 +27,7 @@ WORKER: dict[str, Any] = {
     "enable_metrics_reporting": False, "otel": {"enabled": False}, "reconnection_config": iii.ReconnectionConfig(max_retries=0),
 }  # fmt: skip
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 OpenTls: TypeAlias = Callable[..., Awaitable[Listener]]
 

@@ -22,7 +22,7 @@ from tests.certificates import Authority, Issued
 from tests.processes import EngineProcess, environment, free_port
 
 TOKEN = "t" * 30
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 CONFIG = """
 workers:
   - name: iii-worker-manager

@@ -219,7 +219,7 @@ async def test_nobody_is_told_before_the_kernel_has_synced(items: SqliteItems, m
     await Store(items).set(A, "before", b"1")  # the first one is the thread's
     monkeypatch.setattr(kernel_sync.KernelSync, "start", lambda self, synced: begun.put_nowait(synced))
     change = asyncio.ensure_future(Store(items).set(A, "k", b"1"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         synced = await begun.get()
     for _ in range(100):
         await asyncio.sleep(0)
@@ -227,7 +227,7 @@ async def test_nobody_is_told_before_the_kernel_has_synced(items: SqliteItems, m
     synced(None)
     assert await change == Changed(None, b"1")
     change = asyncio.ensure_future(Store(items).set(A, "l", b"1"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         (await begun.get())(OSError(5, "Input/output error"))
     with pytest.raises(StoreError, match=r"write not acknowledged: fsync failed: .*Input/output error"):
         await change
@@ -246,7 +246,7 @@ async def test_the_kernel_syncs_and_says_what_it_cannot(items: SqliteItems, tmp_
     told: asyncio.Queue[OSError | kernel_sync.NoKernelSync | None] = asyncio.Queue()
     sync = kernel_sync.KernelSync(file)
     sync.start(told.put_nowait)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await told.get() is None
     sync.close()
     os.mkfifo(pipe)
@@ -279,7 +279,7 @@ async def test_nobody_is_told_before_the_disk_has_it(
 
     def late(descriptor: int) -> None:
         written.set()
-        synced.wait(10)
+        synced.wait(60)
         sync(descriptor)
 
     monkeypatch.setattr(os, "fdatasync", late)
@@ -334,7 +334,7 @@ async def test_large_and_slow_writes_do_not_hold_the_loop(tmp_path: Path) -> Non
     for what, more in wanted:
         told.clear()
         write(what, **more)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await told.wait()
     assert where == [("short", True), ("slow", False), ("large", False), ("last", True)]
     await store.close()
@@ -363,7 +363,7 @@ async def test_relaxed_writes_reach_the_disk_in_time_and_are_there_after_a_resta
     store = Store(items)
     monkeypatch.setattr(os, "fsync", watched)
     await store.set(A, "k", b"1")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await synced.wait()
     await items.close()
     again = SqliteItems(tmp_path)

@@ -192,7 +192,7 @@ async def test_what_redis_does_not_allow_is_nobody_elses_loss(redis_server: Redi
             channels.publish("ok2", b"too")
             await asyncio.sleep(0.02)
 
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         await all_is_heard()
     assert b"lost" not in heard
     await channels.close()
@@ -218,7 +218,7 @@ async def test_a_connection_that_is_silent_is_made_anew(
         return answered
 
     before = await pings()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await pings() < before + 3:  # noqa: ASYNC110  # another process counts
             await asyncio.sleep(0.05)
     assert not missed.is_set()  # it is the same connection
@@ -227,7 +227,7 @@ async def test_a_connection_that_is_silent_is_made_anew(
         await until(lambda: "no answer within 0.3 s" in caplog.text)
     finally:
         os.kill(redis_server.pid, signal.SIGCONT)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await missed.wait()
     channels.publish("t", b"2")
     await until(lambda: heard[-1] == b"2")

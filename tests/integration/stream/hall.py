@@ -15,7 +15,7 @@ from iii.server.listener import Listener
 from tests.integration.own_engine import OwnEngine
 from tests.integration.server.raw_socket import RawSocket
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 VOID = {"type": "void"}

@@ -452,7 +452,7 @@ class Tasks:
         self.running.append(asyncio.ensure_future(coroutine))
 
     async def finished(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await asyncio.gather(*self.running)
 
 

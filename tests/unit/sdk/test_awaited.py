@@ -136,7 +136,7 @@ async def test_core_3_no_exception_of_a_thread_is_waited_for_without_end(number:
     def fail() -> None:
         raise EXCEPTIONS[number]()
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with pytest.raises(BaseException):  # noqa: B017, PT011 - any; StopIteration becomes RuntimeError
             await in_thread(fail)
 

@@ -27,7 +27,7 @@ async def test_calls_expire_in_order_and_forgotten_ones_do_not() -> None:
     deadlines.forget(forgotten, 10)
     deadlines.forget(forgotten, 99)  # of a patience that nobody has
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await last.wait()
 
     assert expired == [(first, 10), (second, 10), (slow, 40)]
@@ -47,7 +47,7 @@ async def test_a_call_that_began_later_is_not_ended_with_the_first() -> None:
     loop = asyncio.get_running_loop()
     loop.call_later(0.02, deadlines.watch, later, 30)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await ended.wait()
         assert expired == [first]
         ended.clear()

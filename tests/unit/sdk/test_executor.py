@@ -22,7 +22,7 @@ from iii.sdk.handlers import Handler
 from iii.sdk.registrations import Function
 from iii.sdk.threads import HandlerThreads
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 class Desk:

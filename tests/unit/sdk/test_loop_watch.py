@@ -12,7 +12,7 @@ import iii
 from iii.sdk import loop_watch
 from iii.testing import TestEngine
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 class Told(logging.Handler):

@@ -9,7 +9,7 @@ import pytest
 
 from iii.sdk.other_loop import await_there, run_there
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 class Foreign:

@@ -256,7 +256,7 @@ def test_what_logs_while_a_record_is_sent_does_not_wait_for_itself() -> None:
     records = LogRecords(sink, {}, 60, 1, lambda: (None, None))
     thread = threading.Thread(target=records.export, args=(LogEntry(INFO, "first", []),), daemon=True)
     thread.start()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert len(sent) == 2
 

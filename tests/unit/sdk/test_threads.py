@@ -10,7 +10,7 @@ import pytest
 
 from iii.sdk.threads import HandlerThreads
 
-DEADLINE_S = 10
+DEADLINE_S = 60.0
 
 
 def until(look: Callable[[], object]) -> None:

@@ -176,7 +176,7 @@ def test_what_is_ordered_for_a_function_happens_in_that_order() -> None:
 def test_a_start_hook_that_never_ends_does_not_hold_up_the_test() -> None:
     end = threading.Event()
     app = iii.App("shop")
-    app.on_start(lambda: end.wait(20))
+    app.on_start(lambda: end.wait(60))
     try:
         with pytest.raises(Unfinished, match=r"The start of an app did not end within 0\.2 s"):
             TestEngine(app, deadline_s=0.2).start()

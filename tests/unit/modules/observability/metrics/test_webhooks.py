@@ -45,7 +45,7 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
 
 
 async def delivered(webhooks: Webhooks) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await webhooks.settled()
 
 
@@ -126,5 +126,5 @@ async def test_a_stop_ends_what_is_being_sent() -> None:
     webhooks = Webhooks()
     async with serving(answer) as server:
         webhooks.send("a", server.url, b"1", True)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await webhooks.stop()
