@@ -52,7 +52,7 @@ REDRIVEN = LogEvent(
 )  # fmt: skip
 EDITED = LogEvent(
     __name__, "queue.redriven_edited", logging.INFO, "Dead letter redriven with another payload",
-    means="`engine::queue::redrive_edited`: it waits again as a job, with all its attempts; the payload that failed is gone.",
+    means="`queue::redrive_edited`: it waits again as a job, with all its attempts; the payload that failed is gone.",
 )  # fmt: skip
 UNSUBSCRIBED = LogEvent(
     __name__, "queue.unsubscribed", logging.INFO, "Function unsubscribed from a topic",
@@ -98,7 +98,7 @@ class Introspection:
             redriven = await self._adapter.redrive_message(source, request.message_id)
         return MessageResult(queue=request.queue, message_id=request.message_id, redriven=redriven)
 
-    @builtin("engine::queue::redrive_edited", spec="13 §11", aliases={"topic": "queue"})
+    @builtin("queue::redrive_edited", spec="13 §11", aliases={"topic": "queue"})
     async def redrive_edited(self, request: EditedMessageInput) -> MessageResult:
         """Try one dead letter again, with another payload"""
         source, data = self._one(request), bytes(request.payload)
