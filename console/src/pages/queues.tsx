@@ -24,14 +24,16 @@ import { spanTitle } from "../text/attributes.ts";
 import { age, bytes, clock, count, duration, milliseconds, moment, plural } from "../text/format.ts";
 import { sorted, type Sortable } from "../text/sorted.ts";
 
+const waiting = (row: QueueRow): number | null => (row.depth === null ? null : Math.max(0, row.depth - (row.in_flight ?? 0) - (row.delayed ?? 0)));
+
 const values: Record<string, (row: QueueRow) => Sortable> = {
-  name: (row) => row.name, depth: (row) => row.depth, flight: (row) => row.in_flight, delayed: (row) => row.delayed, dead: (row) => row.dlq_depth, consumers: (row) => row.consumer_count,
+  name: (row) => row.name, depth: waiting, flight: (row) => row.in_flight, delayed: (row) => row.delayed, dead: (row) => row.dlq_depth, consumers: (row) => row.consumer_count,
 };
 
 const COLUMNS: Column<QueueRow>[] = [
   { id: "name", title: "Queue", width: "minmax(140px, 2fr)", sort: true, cell: (row) => <span className="row"><Text mono className="cut">{row.name}</Text>{row.paused ? <span className="tag warn">paused</span> : null}</span> },
   { id: "kind", title: "Kind", width: "minmax(70px, 1fr)", from: 700, cell: (row) => <Text className="muted">{row.broker_type}</Text> },
-  { id: "depth", title: "Waiting", width: "66px", end: true, sort: true, cell: (row) => (row.depth ? count(row.depth) : <span className="muted">{count(row.depth)}</span>) },
+  { id: "depth", title: "Waiting", width: "66px", end: true, sort: true, cell: (row) => (waiting(row) ? count(waiting(row)) : <span className="muted">{count(waiting(row))}</span>) },
   { id: "flight", title: "Active", width: "58px", end: true, sort: true, from: 420, cell: (row) => count(row.in_flight) },
   { id: "delayed", title: "Delayed", width: "62px", end: true, sort: true, from: 560, cell: (row) => count(row.delayed) },
   { id: "consumers", title: "Consumers", width: "76px", end: true, sort: true, from: 620, cell: (row) => (row.consumer_count === 0 ? <span className="warn-text">none</span> : count(row.consumer_count)) },
@@ -226,7 +228,7 @@ function Details({ row, onClose }: { row: QueueRow; onClose: () => void }) {
   useKeys({ 1: () => put({ tab: null }), 2: () => put({ tab: "dead" }), 3: () => put({ tab: "jobs" }) });
   const stats = useQuery({ queryKey: ["queue-config", row.name], queryFn: ({ signal }) => ask<{ config?: Json }>("engine::queue::topic_stats", { topic: row.name }, signal) });
   const pause = (): void => question(row.paused ? {
-    title: "Resume this queue?", harmless: true, says: <p>Its {plural(row.depth ?? 0, "waiting job")} are handed to consumers again.</p>, action: "Resume", run: () => act("engine::queue::resume", { queue: row.name }),
+    title: "Resume this queue?", harmless: true, says: <p>Its {plural(waiting(row) ?? 0, "waiting job")} are handed to consumers again.</p>, action: "Resume", run: () => act("engine::queue::resume", { queue: row.name }),
   } : {
     title: "Pause this queue?", says: <p>Jobs are still accepted and kept, but none is handed out until it is resumed. The {plural(row.in_flight ?? 0, "active job")} go on.</p>, action: "Pause", run: () => act("engine::queue::pause", { queue: row.name }),
   });
@@ -241,7 +243,7 @@ function Details({ row, onClose }: { row: QueueRow; onClose: () => void }) {
       <Tabs label="Queue" value={tab} options={[{ value: "overview", title: "Overview" }, { value: "dead", title: "Dead letters", count: row.dlq_depth }, { value: "jobs", title: "Jobs", count: row.depth }]} onChange={(value) => put({ tab: value === "overview" ? null : value })}>
         {tab === "overview" ? (
           <>
-            <Facts of={[["Waiting", count(row.depth)], ["Active", count(row.in_flight)], ["Delayed", count(row.delayed)], ["Dead letters", count(row.dlq_depth)], ["Consumers", count(row.consumer_count)], ["Delivered", count(row.delivered)], ["Failed attempts", count(row.failed)]]} />
+            <Facts of={[["Waiting", count(waiting(row))], ["Active", count(row.in_flight)], ["Delayed", count(row.delayed)], ["Dead letters", count(row.dlq_depth)], ["Consumers", count(row.consumer_count)], ["Delivered", count(row.delivered)], ["Failed attempts", count(row.failed)]]} />
             <QueueHistory queue={row.name} />
             {row.consumer_count === 0 ? <p className="note">No consumer: jobs wait until a worker subscribes or registers the function.</p> : null}
             {may("iii::durable::publish") ? <Block title="Publish a message" note="what your subscriber receives"><Publish queue={row} /></Block> : null}

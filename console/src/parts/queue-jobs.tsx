@@ -33,8 +33,7 @@ export function QueueJobs({ queue }: { queue: QueueRow }) {
     refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) <= 1 ? 2000 : false),
   });
   const jobs = found.data?.pages.flatMap((page) => page.jobs) ?? [];
-  const waiting = queue.depth === null ? undefined : Math.max(0, queue.depth - (queue.in_flight ?? 0) - (queue.delayed ?? 0));
-  const counts = { waiting, active: queue.in_flight ?? undefined, delayed: queue.delayed ?? undefined };
+  const counts = { waiting: queue.depth === null ? undefined : Math.max(0, queue.depth - (queue.in_flight ?? 0) - (queue.delayed ?? 0)), active: queue.in_flight ?? undefined, delayed: queue.delayed ?? undefined };
   const when = (job: Job): string => (state === "delayed" && job.ready_at !== null ? `due ${clock(job.ready_at)}` : state === "active" && job.started_at !== null ? `for ${age(job.started_at, now)}` : `since ${age(job.created_at, now)}`);
   return (
     <>
@@ -54,7 +53,7 @@ export function QueueJobs({ queue }: { queue: QueueRow }) {
           </li>
         ))}
       </ul>
-      {found.hasNextPage ? <div className="row"><button type="button" className="button small" disabled={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>More</button><span className="muted">{plural(jobs.length, "job")} shown; the list follows the queue again when it is opened anew</span></div> : null}
+      {found.hasNextPage ? <div className="row"><button type="button" className="button small" disabled={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>More</button><span className="muted">{plural(jobs.length, "job")} shown; the list follows the queue again once it is reopened</span></div> : null}
     </>
   );
 }

@@ -11,7 +11,7 @@ from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.levels import QueueLevel
 from iii.modules.queue.options import NamedQueue
-from iii.modules.queue.requests import Backlog, BacklogInput, DestinationRow, JobStatus, Paused, Stats
+from iii.modules.queue.requests import BacklogInput, BacklogPage, DestinationRow, JobStatus, Paused, Stats
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
@@ -137,7 +137,7 @@ class QueueAdapter(Protocol):
     async def redrive_edited(self, source: QueueOrTopic, job_id: str, data: bytes) -> int:
         """As `redrive_message`, with another payload; the dead letter is there until the job is kept. Raises EnqueueFailed."""
 
-    async def backlog(self, source: QueueOrTopic, asked: BacklogInput) -> Backlog:
+    async def backlog(self, source: QueueOrTopic, asked: BacklogInput) -> BacklogPage:
         """Jobs that have not ended, page by page. Raises BadCursor."""
 
     async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:

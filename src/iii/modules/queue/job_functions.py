@@ -20,7 +20,15 @@ from iii.modules.queue.codes import (
 )
 from iii.modules.queue.names import Names
 from iii.modules.queue.options import NAME_CHARACTERS, NamedQueue
-from iii.modules.queue.requests import Backlog, BacklogInput, CancelInput, CancelResult, JobInput, JobStatus, WaitInput
+from iii.modules.queue.requests import (
+    BacklogInput,
+    BacklogPage,
+    CancelInput,
+    CancelResult,
+    JobInput,
+    JobStatus,
+    WaitInput,
+)
 from iii.protocol.errors import ErrorCode, InvalidArguments, InvocationError
 from iii.protocol.log_event import LogEvent
 from iii.protocol.quoted import shortened
@@ -50,7 +58,7 @@ class Jobs:
         return _known(found, shown)
 
     @builtin("engine::queue::jobs", spec="13 §9", aliases={"topic": "queue"})
-    async def jobs(self, request: BacklogInput) -> Backlog:
+    async def jobs(self, request: BacklogInput) -> BacklogPage:
         """Jobs of a queue or topic that wait, are delayed, or are active, page by page"""
         source = self._names.named(request.queue)
         try:

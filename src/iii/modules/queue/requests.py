@@ -271,7 +271,7 @@ class BacklogRow(Struct, kw_only=True):
     error: Annotated[str | None, Meta(description="Error of the last attempt that failed.")] = None
 
 
-class Backlog(Struct, kw_only=True):
+class BacklogPage(Struct, kw_only=True):
     jobs: Annotated[list[BacklogRow], Meta(description="In the order in which they begin, or began.")]
     next: Annotated[str | None, Meta(description="`after` of the next page; absent at the end.")] = None
 

@@ -25,7 +25,7 @@ from iii.modules.queue.jobs.purging import Purge
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.jobs.waiting import Key
 from iii.modules.queue.levels import QueueLevel
-from iii.modules.queue.requests import Backlog, BacklogInput, JobStatus, Paused, Stats
+from iii.modules.queue.requests import BacklogInput, BacklogPage, JobStatus, Paused, Stats
 from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
@@ -136,7 +136,7 @@ class BuiltinAdapter:
         destination = self.topics.at(place)
         return None if destination is None else destination.group(data)
 
-    async def backlog(self, source: QueueOrTopic, asked: BacklogInput) -> Backlog:
+    async def backlog(self, source: QueueOrTopic, asked: BacklogInput) -> BacklogPage:
         return await self._backlogs.page(self._places(source), asked)
 
     async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from iii.modules.queue.adapter import BadCursor
 from iii.modules.queue.jobs.lookup import last_error
-from iii.modules.queue.requests import Backlog, BacklogInput, BacklogRow, BacklogState
+from iii.modules.queue.requests import BacklogInput, BacklogPage, BacklogRow, BacklogState
 from iii.protocol.quoted import shortened
 from iii.protocol.reply import reply_of
 
@@ -65,7 +65,7 @@ class Backlogs:
         self._store = store
         self._consumer_of = consumer_of
 
-    async def page(self, places: Sequence[Place], asked: BacklogInput) -> Backlog:
+    async def page(self, places: Sequence[Place], asked: BacklogInput) -> BacklogPage:
         """One place after the other; of a long queue only the rows of the page are looked at."""
         cursor = _read(asked.after)
         jobs: list[BacklogRow] = []
@@ -73,7 +73,7 @@ class Backlogs:
             if place.id < cursor.place:
                 continue
             if len(jobs) == asked.limit:
-                return Backlog(jobs=jobs, next=_text(_Cursor(place.id)))
+                return BacklogPage(jobs=jobs, next=_text(_Cursor(place.id)))
             after = cursor if place.id == cursor.place else _Cursor(place.id)
             wanted, begun = asked.limit - len(jobs), self._begun(place)
             work = partial(_rows, place.id, asked.state, after, begun, wanted + 1)  # whether more follow
@@ -81,8 +81,8 @@ class Backlogs:
             rows = found[:wanted]
             jobs += [self._row(place, row) for row in rows if asked.state != "waiting" or row.seq not in begun]
             if len(found) > wanted:
-                return Backlog(jobs=jobs, next=_text(_behind(place, asked.state, rows[-1])))
-        return Backlog(jobs=jobs)
+                return BacklogPage(jobs=jobs, next=_text(_behind(place, asked.state, rows[-1])))
+        return BacklogPage(jobs=jobs)
 
     def _begun(self, place: Place) -> frozenset[int]:
         """A job that runs stays among those that wait, in the store."""
@@ -139,5 +139,5 @@ def _read(text: str | None) -> _Cursor:
         return _Cursor()
     found = _CURSOR(text)
     if found is None:
-        raise BadCursor(f"`after` is '{shortened(text, 50)}', which is no `next` of a page")
+        raise BadCursor(f"`after` is '{shortened(text, 50)}', expected the `next` of a page before")
     return _Cursor(*map(int, found.groups()))
