@@ -140,6 +140,8 @@ export interface DeadRow {
   failed_at: number;
   retries: number;
   size_bytes: number;
+  /** of a payload that is shown by its beginning */
+  payload_bytes?: number | null;
 }
 
 export interface DeadPage { rows: DeadRow[]; total: number; groups: { reason: string; count: number; first_ms: number; last_ms: number }[]; scanned: number; complete: boolean }
