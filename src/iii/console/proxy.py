@@ -11,6 +11,7 @@ from aiohttp import WSMsgType, web
 from yarl import URL
 
 from iii.console.application import CSRF_HEADER
+from iii.console.live.socket import LOGGED_OUT
 from iii.console.refusal import Refusal
 from iii.net.listening import in_url
 from iii.protocol.limits import CONSOLE_BODY_BYTES, MIB
@@ -18,6 +19,7 @@ from iii.protocol.limits import CONSOLE_BODY_BYTES, MIB
 if TYPE_CHECKING:
     from iii.console.application import Reception
     from iii.console.serving import EnginePlace
+    from iii.console.visitor import Visitor
 
 CONNECT_S, TOTAL_S = 5.0, 30.0
 _FRAME_BYTES = 16 * MIB
@@ -65,15 +67,17 @@ class Proxy:
             )  # fmt: skip
         return self._session
 
-    def _check(self, request: web.Request) -> None:
+    def _checked(self, request: web.Request) -> Visitor:
         """Raises Refusal."""
-        if not self._reception.desk(request).door.may_proxy:
+        visitor = self._reception.desk(request).visitor
+        if not visitor.door.may_proxy:
             raise Refusal(
                 403, "function 'engine::console::proxy' not allowed (add to rbac.expose_functions)", "FORBIDDEN"
             )
+        return visitor
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
-        self._check(request)
+        self._checked(request)
         place = self._place()
         if place.http_port is None:
             raise Refusal(502, "the engine serves no HTTP routes: `iii-http` does not run", "NO_HTTP")
@@ -95,7 +99,7 @@ class Proxy:
             raise Refusal(502, f"the HTTP port of the engine cannot be reached: {error}", "ENGINE_AWAY") from None
 
     async def _streams(self, request: web.Request) -> web.StreamResponse:
-        self._check(request)
+        visitor = self._checked(request)
         place = self._place()
         page = web.WebSocketResponse(max_msg_size=_FRAME_BYTES, compress=False, heartbeat=25.0, timeout=1.0)
         if not page.can_prepare(request):
@@ -105,7 +109,7 @@ class Proxy:
             url = f"ws://{in_url(place.host)}:{place.stream_port}/"
             try:
                 async with self._client().ws_connect(url, max_msg_size=_FRAME_BYTES) as stream:
-                    await _both_ways(page, stream)
+                    await _both_ways(page, stream, visitor)
             except (aiohttp.ClientError, TimeoutError):
                 pass  # the page's socket just closes
         await page.close()
@@ -129,15 +133,21 @@ async def _passed_on(request: web.Request, answer: aiohttp.ClientResponse) -> we
     return response
 
 
-async def _both_ways(page: web.WebSocketResponse, stream: aiohttp.ClientWebSocketResponse) -> None:
-    ways = [asyncio.ensure_future(_one_way(page, stream)), asyncio.ensure_future(_one_way(stream, page))]
+async def _both_ways(page: web.WebSocketResponse, stream: aiohttp.ClientWebSocketResponse, visitor: Visitor) -> None:
+    """Until one side leaves, or the login ends."""
+    logged_out = asyncio.Event()
+    forget = visitor.when_ended(logged_out.set)
+    ways = [asyncio.ensure_future(each) for each in (_one_way(page, stream), _one_way(stream, page), logged_out.wait())]
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        forget()
         for way in ways:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
-    if stream.close_code is not None:
+    if logged_out.is_set():
+        await page.close(code=LOGGED_OUT, message=b"logged out")
+    elif stream.close_code is not None:
         await page.close(code=stream.close_code)
 
 

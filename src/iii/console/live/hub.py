@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 KEPT = frozenset({"metrics"})
 """Topics without parameters whose past is shown to the next page; they are not looked at meanwhile."""
+_MOST_KEPT = 20  # that no page follows
 
 
 class TopicName(NamedTuple):
@@ -57,8 +58,16 @@ class FollowedTopics:
         following = self._followed.get(name)
         if following is not None:
             following.leave(page)
-            if not following.followed and name.topic not in KEPT:
-                del self._followed[name]
+            if not following.followed:
+                if name.topic not in KEPT:
+                    del self._followed[name]
+                self._forget()
+
+    def _forget(self) -> None:
+        """What was kept first, when too much is."""
+        kept = [name for name, following in self._followed.items() if not following.followed]
+        for name in kept[:-_MOST_KEPT]:
+            del self._followed[name]
 
     def look_now(self) -> None:
         """At everything: the engine is there again."""
