@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import WSMsgType, web
 from yarl import URL
 
-from iii.console.application import CSRF_HEADER
+from iii.console.application import CSRF_HEADER, SAFE_HEADERS, body_of
 from iii.console.live.socket import LOGGED_OUT
 from iii.console.refusal import Refusal
 from iii.net.listening import in_url
-from iii.protocol.limits import CONSOLE_BODY_BYTES, MIB
+from iii.protocol.limits import MIB
 
 if TYPE_CHECKING:
     from iii.console.application import Reception
     from iii.console.serving import EnginePlace
     from iii.console.visitor import Visitor
 
+_PREFIX = "/api/engine"
 CONNECT_S, TOTAL_S = 5.0, 30.0
 _FRAME_BYTES = 16 * MIB
 _HOP_BY_HOP = frozenset(
     {
-        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers", "transfer-encoding", "upgrade",
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "trailers",
+        "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
-_NOT_SENT = _HOP_BY_HOP | {"host", "content-length", "cookie", "origin", "referer", CSRF_HEADER.lower()}
-# What comes back is somebody else's: it may neither set the console's cookies nor say what its pages may do
+# The body is unpacked already
+_NOT_SENT = _HOP_BY_HOP | {
+    "host", "content-encoding", "content-length", "cookie", "expect", "origin", "referer", CSRF_HEADER.lower(),
+}  # fmt: skip
+# What comes back is somebody else's: it may neither set the console's cookies nor say what its pages may do, or who may read it
 _NOT_ANSWERED = _HOP_BY_HOP | {
-    "content-length",
-    "set-cookie",
-    "content-security-policy",
-    "clear-site-data",
-    "service-worker-allowed",
-}
+    "content-length", "set-cookie", "content-security-policy", "clear-site-data", "service-worker-allowed", "x-frame-options",
+    "strict-transport-security", "alt-svc", "report-to", "reporting-endpoints", "nel", "cross-origin-opener-policy",
+    "cross-origin-resource-policy", "access-control-allow-origin", "access-control-allow-credentials", "server",
+}  # fmt: skip
+# Of what a browser wants: its pages may fetch, and a person may open an address; nothing of it is ever a script or a style of a page
+_DESTINATIONS = frozenset({"empty", "document"})
 _POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 
@@ -51,7 +56,7 @@ class Proxy:
     def routes(self) -> list[web.RouteDef]:
         """After those of the console itself."""
         return [
-            web.route("*", "/api/engine/{path:.*}", self._forward),
+            web.route("*", f"{_PREFIX}/{{path:.*}}", self._forward),
             web.get("/ws/streams", self._streams),
         ]
 
@@ -78,16 +83,17 @@ class Proxy:
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         self._checked(request)
+        if request.headers.get("Sec-Fetch-Dest", "empty") not in _DESTINATIONS:
+            raise Refusal(403, "what the engine's HTTP port answers is not part of a page", "FORBIDDEN")
         place = self._place()
         if place.http_port is None:
             raise Refusal(502, "the engine serves no HTTP routes: `iii-http` does not run", "NO_HTTP")
-        try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise Refusal(400, f"the body exceeds the limit of {CONSOLE_BODY_BYTES} bytes", "TOO_LARGE") from None
-        path = request.raw_path.removeprefix("/api/engine")
+        body = await body_of(request)
+        if not request.raw_path.startswith(f"{_PREFIX}/"):
+            raise Refusal(400, f"expected a request for a path that begins with {_PREFIX}/", "BAD_REQUEST")
+        path = request.raw_path.removeprefix(_PREFIX)
         url = URL(f"http://{in_url(place.host)}:{place.http_port}{path}", encoded=True)
-        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _NOT_SENT]
+        headers = _without(request.headers, _NOT_SENT)
         try:
             async with self._client().request(
                 request.method, url, data=body or None, headers=headers, allow_redirects=False
@@ -116,19 +122,33 @@ class Proxy:
         return page
 
 
+def _without(headers: Mapping[str, str], names: frozenset[str]) -> list[tuple[str, str]]:
+    """Neither those, nor what is for one connection only."""
+    named = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
+    return [(name, value) for name, value in headers.items() if name.lower() not in names | named]
+
+
 async def _passed_on(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    """Piece by piece: nobody knows how long it is."""
-    response = web.StreamResponse(status=answer.status, reason=answer.reason)
-    for name, value in answer.headers.items():
-        if name.lower() not in _NOT_ANSWERED:
-            response.headers.add(name, value)
+    """Piece by piece: nobody knows how long it is. One that breaks off does so for the browser too."""
+    if answer.status < 200:
+        raise Refusal(
+            502, f"the HTTP port of the engine answered {answer.status}, which nobody has asked for", "BAD_ANSWER"
+        )
+    response = web.StreamResponse(status=answer.status)
+    for name, value in _without(answer.headers, _NOT_ANSWERED):
+        response.headers.add(name, value)
+    response.headers.update(SAFE_HEADERS)
     response.headers["Content-Security-Policy"] = _POLICY
-    response.headers["X-Content-Type-Options"] = "nosniff"
     if answer.content_length is not None:
         response.content_length = answer.content_length
     await response.prepare(request)
-    async for piece in answer.content.iter_chunked(64 * 1024):
-        await response.write(piece)
+    try:
+        async for piece in answer.content.iter_chunked(64 * 1024):
+            await response.write(piece)
+    except (TimeoutError, aiohttp.ClientError):
+        if request.transport is not None:
+            request.transport.abort()  # its head is sent: whatever else is said now would be taken for its body
+        return response
     await response.write_eof()
     return response
 

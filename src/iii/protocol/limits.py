@@ -290,6 +290,10 @@ CONSOLE_CONNECTIONS = 500
 CONSOLE_SILENT_S = 15.0
 # Longest body of a request to the console. (23 §2)
 CONSOLE_BODY_BYTES = 10 * MIB
+# Longest time that a body takes to come to the console. (23 §2)
+CONSOLE_BODY_S = 60.0
+# Longest body of a login; it is read before anybody is known. (23 §3)
+CONSOLE_LOGIN_BYTES = 16 * KIB
 # Longest time-out of a call from the console. (23 §4)
 CONSOLE_CALL_MS = 600_000
 # Most pages that get changes pushed at a time. (23 §6)
