@@ -132,7 +132,9 @@ async def _passed_on(request: web.Request, answer: aiohttp.ClientResponse) -> we
     """Piece by piece: nobody knows how long it is. One that breaks off does so for the browser too."""
     if answer.status < 200:
         raise Refusal(
-            502, f"the HTTP port of the engine answered {answer.status}, which nobody has asked for", "BAD_ANSWER"
+            502,
+            f"the HTTP port of the engine answered {answer.status}: another protocol, that no page wants",
+            "BAD_ANSWER",
         )
     response = web.StreamResponse(status=answer.status)
     for name, value in _without(answer.headers, _NOT_ANSWERED):

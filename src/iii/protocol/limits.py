@@ -300,6 +300,8 @@ CONSOLE_CALL_MS = 600_000
 CONSOLE_PAGES = 100
 # Most subscriptions of one page. (23 §6)
 CONSOLE_SUBSCRIPTIONS = 32
+# Most topics, told apart by their parameters, that all pages of a visitor follow. (23 §6)
+CONSOLE_TOPICS = 250
 # Longest time for which a page does not read what is pushed, before it is disconnected. (23 §6)
 CONSOLE_STUCK_S = 30.0
 # Most rows of a list that is pushed whole; a longer one is cut. (23 §6)

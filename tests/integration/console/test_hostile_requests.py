@@ -100,9 +100,12 @@ async def test_what_the_engine_answers_is_no_script_of_a_page(browser: Browser) 
 
 async def test_headers_of_a_connection_and_of_an_origin_are_not_passed_on() -> None:
     head = b"Connection: x-hop\r\nX-Hop: 1\r\nX-Kept: 1\r\nAlt-Svc: h2\r\nAccess-Control-Allow-Origin: *\r\nSet-Cookie: a=b\r\n"
-    async with _console_before(b"HTTP/1.1 200 OK\r\n" + head + b"Content-Length: 2\r\n\r\nok") as base:
-        async with aiohttp.ClientSession() as session, session.get(f"{base}/api/engine/x") as answer:
-            assert await answer.read() == b"ok"
+    async with (
+        _console_before(b"HTTP/1.1 200 OK\r\n" + head + b"Content-Length: 2\r\n\r\nok") as base,
+        aiohttp.ClientSession() as session,
+        session.get(f"{base}/api/engine/x") as answer,
+    ):
+        assert await answer.read() == b"ok"
 
     assert answer.headers["X-Kept"] == "1"
     assert answer.headers["X-Frame-Options"] == "DENY"
