@@ -110,7 +110,7 @@ class ConsoleServer:
         sockets = await listen(self.host, self.port)  # nothing can end this between here and the next line
         self.port = port_of(sockets[0])
         self._port = ConsolePort(runner.server)
-        await self._port.open(sockets, None if self.tls is None else self.tls.following())
+        self._port.open(sockets, None if self.tls is None else self.tls.following())
         self._expiring = asyncio.get_running_loop().create_task(self._expire())
 
     async def _expire(self) -> None:
@@ -133,7 +133,7 @@ class ConsoleServer:
         self.sessions.end_all()
         await self.live.close()
         if self._port is not None:
-            self._port.close()
+            await self._port.close()
         if self._runner is not None:
             await self._runner.cleanup()
         await self._proxy.close()
