@@ -84,10 +84,11 @@ class Sessions:
         return len(self._open)
 
     def begin(self, visitor: Visitor) -> str:
-        """The secret of a new one; at the limit the one that was not used for longest ends."""
+        """The secret of a new one; at the limit one of the same visitor ends, else any: that which was not used for longest."""
         self.expire()
         while len(self._open) >= CONSOLE_SESSIONS:
-            self.end(next(iter(self._open)))
+            own = (each for each, (other, _) in self._open.items() if other.key == visitor.key)
+            self.end(next(own, next(iter(self._open))))
         secret = secrets.token_urlsafe(32)
         self._open[secret] = (visitor, self._now())
         return secret

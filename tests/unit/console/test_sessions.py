@@ -20,8 +20,8 @@ class Time:
         return self.now_s
 
 
-def visitor() -> Visitor:
-    return Visitor(cast("EngineDoor", None), "somebody", "key", new_csrf())
+def visitor(key: str = "key") -> Visitor:
+    return Visitor(cast("EngineDoor", None), "somebody", key, new_csrf())
 
 
 def test_a_login_lasts_as_long_as_it_is_used() -> None:
@@ -83,3 +83,13 @@ async def test_a_login_ends_though_nobody_asks_anything() -> None:
             await ended.wait()
     finally:
         await server.close()
+
+
+def test_who_logs_in_all_the_time_ends_no_login_of_others() -> None:
+    sessions = Sessions(60, Time())
+    others = sessions.begin(visitor("another"))
+    for _ in range(CONSOLE_SESSIONS + 5):
+        sessions.begin(visitor())
+
+    assert len(sessions) == CONSOLE_SESSIONS
+    assert sessions.find(others) is not None
