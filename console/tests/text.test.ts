@@ -45,6 +45,7 @@ describe("text of workers", () => {
 
 describe("copies", () => {
   it("quotes for the shell whatever stands in it", () => expect(shellQuoted("it's $HOME")).toBe("'it'\\''s $HOME'"));
+  it("pastes no keys into a shell", () => expect(shellQuoted("a\u001b[201~'\\\u202e\nb")).toBe("$'a\\x1b[201~\\'\\\\\\u202e\nb'"));
   it("are curl, command and Python", () => {
     const called = { functionId: "a::b", payload: { x: true, y: null, z: "ü'" }, namespace: "eu", timeoutMs: 5 };
     expect(asCurl(called, "http://h")).toContain(`"namespace":"eu"`);

@@ -2,7 +2,19 @@ import type { Json } from "../api/types.ts";
 
 /** A call in the forms that people paste: as curl against this console, as a command of `iii`, as Python and TypeScript. */
 
-export const shellQuoted = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+// A terminal takes these for keys when they are pasted: the end of a paste among them, after which the rest is commands
+const KEYS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+const escaped = (found: string): string => {
+  const code = found.charCodeAt(0);
+  return code < 0x80 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+};
+
+export function shellQuoted(text: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  if (text.search(KEYS) >= 0) return `$'${text.replace(/[\\']/g, "\\$&").replace(KEYS, escaped)}'`;
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
 
 export interface Called {
   functionId: string;

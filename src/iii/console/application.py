@@ -18,7 +18,7 @@ from iii.console.gate import ConsoleGate
 from iii.console.refusal import Refusal, refusal_of
 from iii.console.visitor import Admitting, Sessions, Visitor
 from iii.protocol.errors import InvocationError
-from iii.protocol.limits import CONSOLE_BODY_BYTES
+from iii.protocol.limits import CONSOLE_BODY_BYTES, CONSOLE_BODY_S
 from iii.protocol.log_event import LogEvent
 
 REQUEST_FAILED = LogEvent(
@@ -29,7 +29,7 @@ REQUEST_FAILED = LogEvent(
 CSRF_HEADER = "X-CSRF-Token"
 PLAIN_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _READS = frozenset({"GET", "HEAD"})
-_HEADERS = {
+SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
@@ -37,6 +37,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Server": "iii",
 }
+"""Of every answer."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Deskwork = Callable[[Desk, web.Request], Awaitable[Any]]
@@ -92,12 +93,25 @@ def json_response(body: Any, status: int = 200, headers: dict[str, str] | None =
     )
 
 
-async def json_body(request: web.Request) -> bytes:
-    """Of a request that has to be JSON if it has a body. Raises Refusal."""
+async def body_of(request: web.Request, most: int = CONSOLE_BODY_BYTES, limit_s: float = CONSOLE_BODY_S) -> bytes:
+    """Of a request, unpacked. Raises Refusal: it is too large, or does not come."""
+    body = bytearray()
     try:
-        body = await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise Refusal(400, f"the body exceeds the limit of {CONSOLE_BODY_BYTES} bytes", "TOO_LARGE") from None
+        async with asyncio.timeout(limit_s):
+            async for piece in request.content.iter_any():
+                body += piece
+                if len(body) > most:
+                    raise Refusal(400, f"the body exceeds the limit of {most} bytes", "TOO_LARGE")
+    except web.RequestPayloadError as error:
+        raise Refusal(400, f"the body is broken: {error!s:.200}", "BAD_REQUEST") from None
+    except TimeoutError:
+        raise Refusal(408, f"the body did not come within {limit_s:g} s", "TIMEOUT") from None
+    return bytes(body)
+
+
+async def json_body(request: web.Request, most: int = CONSOLE_BODY_BYTES, limit_s: float = CONSOLE_BODY_S) -> bytes:
+    """Of a request that has to be JSON if it has a body. Raises Refusal."""
+    body = await body_of(request, most, limit_s)
     if body and request.content_type != "application/json":
         raise Refusal(415, f"Content-Type: expected application/json, got '{request.content_type[:100]}'", "NOT_JSON")
     members_of(body)
@@ -127,7 +141,7 @@ def application(
             REQUEST_FAILED(error, method=request.method, path=request.path[:200])
             response = _refused(Refusal(500, "internal error; the log has it", "INTERNAL"))
         if not response.prepared:
-            for name, value in _HEADERS.items():
+            for name, value in SAFE_HEADERS.items():
                 response.headers.setdefault(name, value)
             response.headers.setdefault("Content-Security-Policy", PLAIN_POLICY)
         return response

@@ -20,6 +20,7 @@ _TARGETS = (
     "trigger_id", "function_id",
 )  # fmt: skip
 _LONGEST = 200
+"""Characters of whatever a visitor can choose."""
 
 _members = msgspec.json.Decoder(dict[str, Raw])
 
@@ -45,6 +46,8 @@ class Audit:
         self.count = 0
 
     def note(self, row: ActionRow) -> None:
+        row.action = row.action[:_LONGEST]
+        row.namespace = None if row.namespace is None else row.namespace[:_LONGEST]
         self.rows.append(row)
         self.count += 1
         ACTION(

@@ -48,13 +48,11 @@ class InsideEntrance:
             access: Access = await reply_of(begin)
         except InvocationError as error:
             raise LoginRefused(error.message) from None
+        rights = access.rights
         caller = VisitingCaller(Guard(access, engine.router, engine.registry, engine.clock, ip_address))
-        return Visitor(
-            InsideDoor(engine, self._events, caller),
-            access.rights.who,
-            access.rights.identity or access.rights.who,
-            new_csrf(),
-        )
+        # What an auth function allows is not in the identity: two of its logins are never taken for the same
+        key = new_csrf() if rights.by_auth_function else rights.identity or rights.who
+        return Visitor(InsideDoor(engine, self._events, caller), rights.who, key, new_csrf())
 
 
 class _Pending:

@@ -62,8 +62,12 @@ class Events:
             self._registry.binding_owners.unregister(self._owner, watch_id)
 
     def arrived(self, invocation: Invocation) -> None:
-        """One event."""
-        told = self._told.get(msgspec.json.decode(invocation.metadata, type=str))
+        """One event; others than the console's own triggers may call it too, with anything."""
+        try:
+            watch_id = msgspec.json.decode(invocation.metadata, type=str)
+        except msgspec.MsgspecError:
+            watch_id = ""
+        told = self._told.get(watch_id)
         if told is not None:
             told(bytes(invocation.data))
         invocation.complete(None)

@@ -13,6 +13,7 @@ from iii.console.application import CSRF_HEADER, Reception, json_body, json_resp
 from iii.console.refusal import Refusal
 from iii.console.visitor import LoginRefused, Visitor
 from iii.protocol.access_token import LONGEST
+from iii.protocol.limits import CONSOLE_LOGIN_BYTES, CONSOLE_SILENT_S
 
 ACTIONS = (
     "engine::workers::drain", "iii::queue::redrive", "iii::queue::redrive_message", "iii::queue::discard_message", "queue::redrive_edited", "engine::queue::pause",
@@ -64,7 +65,8 @@ class LoggingIn:
         """A token comes in the body alone: bodies are in no log and no history."""
         reception = self._reception
         try:
-            token = msgspec.json.decode(await json_body(request), type=_Login).token
+            body = await json_body(request, CONSOLE_LOGIN_BYTES, CONSOLE_SILENT_S)
+            token = msgspec.json.decode(body, type=_Login).token
         except msgspec.MsgspecError:
             raise Refusal(400, 'expected {"token": "…"}', "BAD_REQUEST") from None
         if reception.entrance.anyone is not None:

@@ -30,6 +30,7 @@ from iii.net.server_tls import server_tls
 from iii.protocol.versions import PACKAGE_VERSION
 
 STOP_S = 1.0
+_EXPIRED_S = 1.0  # after which a login that nobody uses ends at the latest
 
 
 class EnginePlace(NamedTuple):
@@ -72,6 +73,7 @@ class ConsoleServer:
         self.opening: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
         self._port: ConsolePort | None = None
+        self._expiring: asyncio.Task[None] | None = None
 
     @property
     def address(self) -> str:
@@ -108,7 +110,14 @@ class ConsoleServer:
         sockets = await listen(self.host, self.port)  # nothing can end this between here and the next line
         self.port = port_of(sockets[0])
         self._port = ConsolePort(runner.server)
-        await self._port.open(sockets, None if self.tls is None else self.tls.following())
+        self._port.open(sockets, None if self.tls is None else self.tls.following())
+        self._expiring = asyncio.get_running_loop().create_task(self._expire())
+
+    async def _expire(self) -> None:
+        """Pages that only listen are told that their login has ended, whether anybody asks anything or not."""
+        while True:
+            await asyncio.sleep(_EXPIRED_S)
+            self.sessions.expire()
 
     def _asks(self, request: web.Request) -> None:
         if self._port is not None:
@@ -119,10 +128,12 @@ class ConsoleServer:
         if self.opening is not None:
             self.opening.cancel()
             await asyncio.gather(self.opening, return_exceptions=True)
+        if self._expiring is not None:
+            self._expiring.cancel()
         self.sessions.end_all()
         await self.live.close()
         if self._port is not None:
-            self._port.close()
+            await self._port.close()
         if self._runner is not None:
             await self._runner.cleanup()
         await self._proxy.close()

@@ -26,18 +26,22 @@ class Visitor:
         self.key = key
         self.csrf = csrf
         self._ended: list[Callable[[], None]] = []
+        self._over = False
 
     def repeats_csrf(self, given: str | None) -> bool:
         """Whether a request is from a page that could read the answer of `session`."""
         return self.csrf is None or (given is not None and hmac.compare_digest(given.encode(), self.csrf.encode()))
 
     def when_ended(self, told: Callable[[], None]) -> Callable[[], None]:
-        """Have the end of the login told; returns how to stop that."""
+        """Have the end of the login told, at once if it is over; returns how to stop that."""
+        if self._over:
+            told()
         self._ended.append(told)
         return lambda: self._ended.remove(told) if told in self._ended else None
 
     def end(self) -> None:
         """The login is over."""
+        self._over = True
         for told in list(self._ended):
             told()
 
@@ -80,17 +84,18 @@ class Sessions:
         return len(self._open)
 
     def begin(self, visitor: Visitor) -> str:
-        """The secret of a new one; at the limit the one that was not used for longest ends."""
-        self._expire()
+        """The secret of a new one; at the limit one of the same visitor ends, else any: that which was not used for longest."""
+        self.expire()
         while len(self._open) >= CONSOLE_SESSIONS:
-            self.end(next(iter(self._open)))
+            own = (each for each, (other, _) in self._open.items() if other.key == visitor.key)
+            self.end(next(own, next(iter(self._open))))
         secret = secrets.token_urlsafe(32)
         self._open[secret] = (visitor, self._now())
         return secret
 
     def find(self, secret: str) -> Visitor | None:
         """Whose it is; that counts as use."""
-        self._expire()
+        self.expire()
         found = self._open.pop(secret, None)
         if found is None:
             return None
@@ -106,8 +111,8 @@ class Sessions:
         for secret in list(self._open):
             self.end(secret)
 
-    def _expire(self) -> None:
-        """The first was not used for longest."""
+    def expire(self) -> None:
+        """End those that were not used for too long; the first was not used for longest."""
         before = self._now() - self._idle_s
         while self._open:
             secret, (_, used_at) = next(iter(self._open.items()))

@@ -292,12 +292,18 @@ CONSOLE_CONNECTIONS = 500
 CONSOLE_SILENT_S = 15.0
 # Longest body of a request to the console. (23 §2)
 CONSOLE_BODY_BYTES = 10 * MIB
+# Longest time that a body takes to come to the console. (23 §2)
+CONSOLE_BODY_S = 60.0
+# Longest body of a login; it is read before anybody is known. (23 §3)
+CONSOLE_LOGIN_BYTES = 16 * KIB
 # Longest time-out of a call from the console. (23 §4)
 CONSOLE_CALL_MS = 600_000
 # Most pages that get changes pushed at a time. (23 §6)
 CONSOLE_PAGES = 100
 # Most subscriptions of one page. (23 §6)
 CONSOLE_SUBSCRIPTIONS = 32
+# Most topics, told apart by their parameters, that all pages of a visitor follow. (23 §6)
+CONSOLE_TOPICS = 250
 # Longest time for which a page does not read what is pushed, before it is disconnected. (23 §6)
 CONSOLE_STUCK_S = 30.0
 # Most rows of a list that is pushed whole; a longer one is cut. (23 §6)

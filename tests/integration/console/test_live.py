@@ -104,8 +104,7 @@ async def test_figures_come_every_two_seconds(browser: Browser) -> None:
     async with browser.live() as live:
         await live.follow(1, "metrics", key="at_ms")
         await live.follow(2, "rates", key="function_id")
-        await live.message("reset", 1)
-        await live.message("reset", 2)
+        await live.until(lambda: {1, 2} <= live.revs.keys())  # in whichever order
         for _ in range(10):
             await browser.call("math::add", {"a": 1, "b": 2})
         await live.until(lambda: any(row["calls_s"] > 0 for row in live.rows[1].values()))
@@ -116,8 +115,7 @@ async def test_state_and_streams_that_change(browser: Browser) -> None:
     async with browser.live() as live:
         await live.follow(1, "state", scope="watched")
         await live.follow(2, "stream", stream_name="watched")
-        await live.message("changed", 1)
-        await live.message("reset", 2)
+        await live.until(lambda: {1, 2} <= live.revs.keys())
         await browser.call("state::set", {"scope": "watched", "key": "k", "value": 1})
         changed = await live.message("changed", 1)
         item = {"stream_name": "watched", "group_id": "g", "item_id": "i", "data": {"n": 1}}

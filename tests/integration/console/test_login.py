@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -154,3 +155,44 @@ async def test_a_page_of_another_site_gets_no_socket(stranger: Browser) -> None:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await stranger.session.ws_connect(f"{stranger.base}/ws/live", origin=origin)
         assert refused.value.status == 403
+
+
+async def test_after_the_logout_no_stream_goes_on(stranger: Browser) -> None:
+    await stranger.login(ADMIN)
+    async with stranger.session.ws_connect(f"{stranger.base}/ws/streams", origin=stranger.base) as socket:
+        await stranger.post("/api/v1/logout")
+        closed = await socket.receive(timeout=30)
+
+    assert closed.data == 4401
+
+
+async def test_logins_by_an_auth_function_share_nothing_that_is_pushed() -> None:
+    """Its results may differ in what they allow, and in nothing else."""
+    console, http, stream = free_port(), free_port(), free_port()
+    asked = "rbac: {auth_function_id: 'auth::who'}"
+    with EngineProcess(config=configured(console, http, stream, asked)) as engine:
+        worker = LoopThread(engine.url)
+        worker.worker.register_function("auth::who", _who)
+        worker.worker.list_functions()
+        base = f"http://127.0.0.1:{console}"
+        async with (
+            aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as one,
+            aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as other,
+        ):
+            mighty, small = Browser(base, one), Browser(base, other)
+            await mighty.login("mighty")
+            await small.login("small")
+            async with mighty.live() as theirs, small.live() as live:
+                await theirs.follow(1, "workers")
+                await theirs.message("reset", 1)
+                await live.follow(1, "workers")
+                refused = await live.message("error", 1)
+        worker.close()
+
+    assert refused["code"] == "FORBIDDEN"
+    assert 1 not in live.rows
+
+
+def _who(asked: dict[str, Any]) -> dict[str, Any]:
+    mighty = asked["headers"]["authorization"] == "Bearer mighty"
+    return {"allowed_functions": ["*" if mighty else "engine::health::check"]}

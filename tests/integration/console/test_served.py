@@ -171,7 +171,7 @@ async def test_connections_that_ask_nothing_end_and_others_go_on() -> None:
     port = ConsolePort(runner.server, silent_s=0.05)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = listening.getsockname()
-        await port.open([listening.dup()], None)
+        port.open([listening.dup()], None)
         reader, writer = await asyncio.open_connection(*address[:2])
         async with aiohttp.ClientSession() as session, asyncio.timeout(30):
             async with session.get(f"http://127.0.0.1:{address[1]}/") as first:
@@ -180,5 +180,50 @@ async def test_connections_that_ask_nothing_end_and_others_go_on() -> None:
             async with session.get(f"http://127.0.0.1:{address[1]}/") as second:
                 assert await second.text() == "page"
         writer.close()
-        port.close()
+        await port.close()
         await runner.cleanup()
+
+
+async def test_connections_that_never_end_their_tls_handshake_count_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """23 §2: else strangers have all open files of the engine."""
+    monkeypatch.setattr("iii.console.port.CONSOLE_CONNECTIONS", 3)
+    authority = Authority(tmp_path)
+    server = authority.server()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(server.cert, server.key)
+
+    async def page(request: web.BaseRequest) -> web.Response:
+        return web.Response(text="page")
+
+    runner = web.ServerRunner(web.Server(page))
+    await runner.setup()
+    assert runner.server is not None
+    port = ConsolePort(runner.server, silent_s=60.0)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        number = listening.getsockname()[1]
+        port.open([listening.dup()], context)
+        try:
+            async with asyncio.timeout(60):
+                silent = [await asyncio.open_connection("127.0.0.1", number) for _ in range(3)]
+                refused, writer = await asyncio.open_connection("127.0.0.1", number)
+                assert await refused.read() == b""
+                writer.close()
+                silent[0][1].close()
+                async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=authority.trusting())) as session:
+                    assert await _text_once_let_in(session, f"https://localhost:{number}/") == "page"
+        finally:
+            await port.close()
+            for _, each in silent:
+                each.close()
+            await runner.cleanup()
+
+
+async def _text_once_let_in(session: aiohttp.ClientSession, url: str) -> str:
+    while True:
+        try:
+            async with session.get(url) as answer:
+                return await answer.text()
+        except aiohttp.ClientError:
+            await asyncio.sleep(0.02)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
+from iii.console.config import ConsoleConfig
 from iii.console.door import EngineDoor
+from iii.console.outside_entrance import OutsideEntrance
+from iii.console.serving import ConsoleServer, EnginePlace
 from iii.console.visitor import Sessions, Visitor, new_csrf
 from iii.protocol.limits import CONSOLE_SESSIONS
 
@@ -16,8 +20,8 @@ class Time:
         return self.now_s
 
 
-def visitor() -> Visitor:
-    return Visitor(cast("EngineDoor", None), "somebody", "key", new_csrf())
+def visitor(key: str = "key") -> Visitor:
+    return Visitor(cast("EngineDoor", None), "somebody", key, new_csrf())
 
 
 def test_a_login_lasts_as_long_as_it_is_used() -> None:
@@ -53,3 +57,39 @@ def test_only_the_page_that_read_its_session_knows_what_to_repeat() -> None:
 
     assert mine.repeats_csrf(mine.csrf)
     assert not any(map(mine.repeats_csrf, (None, "", "x", "ü")))
+
+
+def test_who_comes_late_is_told_of_the_end_too() -> None:
+    sessions = Sessions(60, Time())
+    mine, ended = visitor(), list[str]()
+    sessions.end(sessions.begin(mine))
+
+    mine.when_ended(lambda: ended.append("told"))
+
+    assert ended == ["told"]
+
+
+async def test_a_login_ends_though_nobody_asks_anything() -> None:
+    """23 §3: a page that only listens is told."""
+    entrance = OutsideEntrance(cast("EngineDoor", None), None)
+    config = ConsoleConfig(port=0, session_seconds=0)
+    server = ConsoleServer(config, entrance, lambda: EnginePlace("module", "", "", None, None))
+    mine, ended = visitor(), asyncio.Event()
+    mine.when_ended(ended.set)
+    await server.open()
+    try:
+        server.sessions.begin(mine)
+        async with asyncio.timeout(30):
+            await ended.wait()
+    finally:
+        await server.close()
+
+
+def test_who_logs_in_all_the_time_ends_no_login_of_others() -> None:
+    sessions = Sessions(60, Time())
+    others = sessions.begin(visitor("another"))
+    for _ in range(CONSOLE_SESSIONS + 5):
+        sessions.begin(visitor())
+
+    assert len(sessions) == CONSOLE_SESSIONS
+    assert sessions.find(others) is not None

@@ -81,6 +81,8 @@ def members_of(body: bytes) -> dict[str, Raw]:
         return {}
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(400, f"the body is not valid JSON: {error}") from None
+    except RecursionError:
+        raise Refusal(400, "the body is nested too deeply", "BAD_REQUEST") from None
 
 
 def question_of(payload: bytes) -> ConsoleQuestion:

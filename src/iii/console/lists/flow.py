@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from iii.console.lists.internal import is_internal_function
 from iii.console.lists.paging import number_of
 from iii.console.lists.spans import SpanSeen, Subject, read_spans, subject_of, timer_of
 from iii.console.lists.triggers import TriggerRow, read_triggers, trigger_row
@@ -106,14 +107,15 @@ async def flow(desk: Desk, query: Mapping[str, str]) -> Any:
 def _bind(made: _Flow, triggers: Iterable[TriggerRow]) -> None:
     """What could call: routes, schedules and topics with their functions."""
     for trigger in triggers:
-        row = trigger_row(trigger)
-        if row["internal"]:
+        if is_internal_function(trigger.function_id):
             continue
         target = Subject("function", trigger.function_id)
+        if trigger.trigger_type == "cron":  # of which the row has times that take long
+            made.edge(Subject("cron", trigger.function_id), target, 0)
+            continue
+        row = trigger_row(trigger)
         if "http" in row:
             made.edge(Subject("http", f"{row['http']['method']} {row['http']['path']}"), target, 0)
-        elif "cron" in row:
-            made.edge(Subject("cron", trigger.function_id), target, 0)
         elif "topic" in row:
             made.edge(Subject("topic", row["topic"]), target, 0)
         elif trigger.trigger_type.startswith(("state", "stream")):

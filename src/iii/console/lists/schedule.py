@@ -31,8 +31,13 @@ def schedule_of(config: Schedule) -> Expression | None:
 
 
 def upcoming_ms(expression: Expression, after: datetime, most: int) -> Iterator[int]:
-    """Unix milliseconds."""
-    return (int(each.timestamp() * 1000) for each in expression.upcoming(after, most))
+    """Unix milliseconds; each is computed when it is wanted."""
+    for _ in range(most):
+        found = expression.after(after)
+        if found is None:
+            return
+        after = found
+        yield int(found.timestamp() * 1000)
 
 
 def cron_members(config: Schedule) -> dict[str, Any]:

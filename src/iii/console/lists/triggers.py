@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -147,7 +149,11 @@ async def triggers(desk: Desk, query: Mapping[str, str]) -> Any:
         "hidden": len(listed) - len(rows),
     }
     page = {"total": len(ordered), "offset": asked.offset, "limit": asked.limit}
-    return {"rows": [trigger_row(each) for each in shown], **page, **facets}
+    made = []
+    for each in shown:
+        made.append(trigger_row(each))
+        await asyncio.sleep(0)  # the next times of a schedule take half a millisecond
+    return {"rows": made, **page, **facets}
 
 
 _SORTS: Mapping[str, Any] = {
@@ -169,6 +175,7 @@ async def schedules(desk: Desk, query: Mapping[str, str]) -> Any:
     for trigger in await read_triggers(desk):
         if trigger.trigger_type == "cron":
             rows.append(_due(trigger, begin, end_ms))
+            await asyncio.sleep(0)  # one of each second takes 20 ms
     rows.sort(key=lambda row: (row["at"] or [end_ms], row["function_id"]))
     return {"rows": rows, "from": begin_ms, "to": end_ms}
 
@@ -176,8 +183,8 @@ async def schedules(desk: Desk, query: Mapping[str, str]) -> Any:
 def _due(trigger: TriggerRow, begin: datetime, end_ms: int) -> dict[str, Any]:
     config = _cron(trigger)
     expression = schedule_of(config)
-    times = [] if expression is None else list(upcoming_ms(expression, begin, _TIMES + 1))
-    at = [each for each in times if each < end_ms]
+    times = iter(()) if expression is None else upcoming_ms(expression, begin, _TIMES + 1)
+    at = list(takewhile(lambda each: each < end_ms, times))
     return {
         "trigger_id": trigger.id,
         "function_id": trigger.function_id,

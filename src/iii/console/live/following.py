@@ -30,14 +30,20 @@ _AGAIN_S = 1.0  # after one that failed
 
 
 class Following:
-    """Attributes:
-    failure: why nothing can be shown; None: it can.
+    """Args:
+        looks: that all topics share: so many looks at once.
+        crowd: factor of the pause after each look.
+
+    Attributes:
+        failure: why nothing can be shown; None: it can.
     """
 
-    def __init__(self, topic: Topic, desk: Desk) -> None:
+    def __init__(self, topic: Topic, desk: Desk, looks: asyncio.Semaphore, crowd: Callable[[], float]) -> None:
         self.topic = topic
         self.failure: InvocationError | None = None
         self._desk = desk
+        self._looks = looks
+        self._crowd = crowd
         self._nudge = asyncio.Event()
         self._pages: dict[object, Callable[[], None]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -69,7 +75,8 @@ class Following:
         try:
             while True:
                 self._nudge.clear()
-                pause_s = await self._look()
+                async with self._looks:
+                    pause_s = await self._look()
                 await asyncio.sleep(pause_s)
                 try:
                     async with asyncio.timeout(max(0.0, self.topic.interval_s - pause_s)):
@@ -106,4 +113,4 @@ class Following:
                 told()
         if self.failure is not None:
             return _REFUSED_S
-        return min(max(LEAST_S, (time.thread_time() - began) * self.topic.share), _MOST_S)
+        return min(max(LEAST_S, (time.thread_time() - began) * self.topic.share), _MOST_S) * self._crowd()

@@ -58,8 +58,8 @@ class LivePage:
         """The page says something."""
         try:
             request = _decode(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            self.say({"t": "error", "id": None, "error": f"not understood: {error}", "code": "BAD_REQUEST"})
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            self.say({"t": "error", "id": None, "error": f"not understood: {error!s:.200}", "code": "BAD_REQUEST"})
             return
         if request.op == "ping":
             self.say({"t": "pong"})

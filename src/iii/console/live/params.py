@@ -13,5 +13,5 @@ def params_of(params: bytes, kind: type[Any]) -> Any:
     """Raises Refusal."""
     try:
         return msgspec.json.decode(params, type=kind)
-    except msgspec.MsgspecError as error:
-        raise Refusal(400, f"params: {error}", "BAD_PARAMS") from None
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Refusal(400, f"params: {error!s:.200}", "BAD_PARAMS") from None
