@@ -8,7 +8,7 @@ import { folded, layout, ownTime, serviceCalls } from "../src/text/waterfall.ts"
 
 const MS = 1e6;
 const span = (id: string, start: number, end: number, children: Span[] = [], service = "a"): Span => ({
-  trace_id: "t", span_id: id, name: id, start_time_unix_nano: start * MS, end_time_unix_nano: end * MS, status: "ok", attributes: [], service_name: service, children,
+  trace_id: "t", span_id: id, name: id, start_time_unix_nano: start * MS, end_time_unix_nano: end * MS, status: "ok", attributes: [], parent_span_id: null, events: [], links: [], service_name: service, children,
 });
 
 describe("a trace", () => {

@@ -5,7 +5,7 @@ import { Link } from "wouter";
 import { ask } from "../api/http.ts";
 import { useChanges } from "../api/live.ts";
 import type { Json, LogRow, Span } from "../api/types.ts";
-import { attribute, pairs, payload, spanFunction, spanTitle } from "../text/attributes.ts";
+import { attribute, payload, spanFunction, spanTitle } from "../text/attributes.ts";
 import { clock, count, duration, milliseconds, moment, percent, plural } from "../text/format.ts";
 import { type Bar, hue, layout, type Layout, serviceOf } from "../text/waterfall.ts";
 import { useNow } from "./clock.ts";
@@ -24,7 +24,7 @@ interface Tree { roots: Span[] }
 const useTree = (id: string) => useQuery({ queryKey: ["trace", id], queryFn: ({ signal }) => ask<Tree>("engine::traces::tree", { trace_id: id }, signal), enabled: id !== "" });
 
 function eventValue(span: Span, name: string): Json | undefined {
-  for (const event of span.events ?? []) {
+  for (const event of span.events) {
     const found = attribute(event.attributes, name);
     if (found !== undefined) return found;
   }
@@ -88,7 +88,7 @@ function SpanDetails({ bar, shape, onChoose }: { bar: Bar; shape: Layout; onChoo
   const input = payload(span, "input");
   const output = payload(span, "output");
   const job = attribute(span.attributes, "messaging.message.id");
-  const attributes = pairs(span.attributes);
+  const attributes = span.attributes;
   const baggage = attributes.filter(([key]) => key.startsWith("baggage."));
   return (
     <section className="card span-card" aria-label="Span">
@@ -118,14 +118,14 @@ function SpanDetails({ bar, shape, onChoose }: { bar: Bar; shape: Layout; onChoo
       {input !== undefined ? <Block title="Input"><JsonView value={input} label="input" /></Block> : null}
       {output !== undefined ? <Block title="Output"><JsonView value={output} label="output" /></Block> : null}
       <Block title="Attributes" note={count(attributes.length)}><Attributes of={attributes} /></Block>
-      {span.events && span.events.length > 0 ? (
+      {span.events.length > 0 ? (
         <Block title="Events" note={count(span.events.length)}>
           <ul className="plain-list">
             {span.events.slice(0, 100).map((event, index) => (
               <li key={index}>
                 <details>
                   <summary><code className="muted">+{duration(milliseconds(event.timestamp_unix_nano) - bar.startMs)}</code> <Text mono>{event.name}</Text></summary>
-                  <JsonView value={Object.fromEntries(pairs(event.attributes))} label="event" />
+                  <JsonView value={Object.fromEntries(event.attributes)} label="event" />
                 </details>
               </li>
             ))}
@@ -133,7 +133,7 @@ function SpanDetails({ bar, shape, onChoose }: { bar: Bar; shape: Layout; onChoo
         </Block>
       ) : null}
       {baggage.length > 0 ? <Block title="Baggage"><Attributes of={baggage} /></Block> : null}
-      {span.links && span.links.length > 0 ? (
+      {span.links.length > 0 ? (
         <Block title="Links">
           <ul className="plain-list">{span.links.slice(0, 50).map((link, index) => <li key={index}><Link className="mono" href={to("/traces", { trace: link.trace_id, span: link.span_id })}>{link.trace_id.slice(0, 32)}</Link></li>)}</ul>
         </Block>
