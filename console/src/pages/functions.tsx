@@ -167,6 +167,17 @@ function Details({ id, namespace, live, onClose }: { id: string; namespace: stri
   );
 }
 
+const merged = new WeakMap<FunctionRow, { moved: Rate; row: FunctionRow }>();
+
+/** A row with its latest figures: the same object as long as both are the same, so that it is not drawn again. */
+function current(row: FunctionRow, moved: Rate): FunctionRow {
+  const known = merged.get(row);
+  if (known?.moved === moved) return known.row;
+  const made = { ...row, calls: moved.calls, errors: moved.errors, running: moved.running, rate: moved.rate, p95_ms: moved.p95_ms };
+  merged.set(row, { moved, row: made });
+  return made;
+}
+
 export default function Functions() {
   const { at, put } = usePlace();
   const internal = at("internal") === "true";
@@ -179,7 +190,7 @@ export default function Functions() {
   const rowAt = (index: number): FunctionRow | undefined => {
     const row = pages.rowAt(index);
     const moved = row && live.get(row.function_id);
-    return row && moved ? { ...row, calls: moved.calls, errors: moved.errors, running: moved.running, rate: moved.rate, p95_ms: moved.p95_ms } : row;
+    return row && moved ? current(row, moved) : row;
   };
   const id = at("id");
   const namespace = at("namespace") || "default";
