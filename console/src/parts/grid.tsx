@@ -71,18 +71,6 @@ function Heading<Row>({ column, order, onOrder }: { column: Column<Row>; order: 
   );
 }
 
-function Bones({ columns }: { columns: number }) {
-  return (
-    <>
-      {Array.from({ length: columns }, (_, index) => (
-        <div role="gridcell" key={index}>
-          <div className="bone" />
-        </div>
-      ))}
-    </>
-  );
-}
-
 interface LineProps<Row> { id: string; index: number; start: number; size: number; row: Row | undefined; columns: Column<Row>[]; selected: boolean; cursor: boolean; tone: string; onChoose: (index: number, row: Row | undefined) => void }
 
 function PlainLine<Row>({ id, index, start, size, row, columns, selected, cursor, tone, onChoose }: LineProps<Row>) {
@@ -100,10 +88,10 @@ function PlainLine<Row>({ id, index, start, size, row, columns, selected, cursor
       }}
     >
       {row === undefined ? (
-        <Bones columns={columns.length} />
+        <div role="gridcell" className="bone" aria-label="loading" />
       ) : (
         columns.map((column) => (
-          <div role="gridcell" key={column.id} className={column.end ? "end" : ""}>
+          <div role="gridcell" key={column.id} className={column.end ? "cell end" : "cell"}>
             {column.cell(row)}
           </div>
         ))
