@@ -1,10 +1,12 @@
-"""The console in a browser: what a frame costs while 10,000 rows scroll, when an event is on the screen, what a tab keeps.
+"""The console in a browser: what a frame costs while 10,000 rows scroll, when an event is on the screen, what a tab keeps, and what
+it costs the engine that somebody looks.
 
     python benchmarks/console_pages.py [--quick] [--only NAME]
 
 Bars: 16 ms of the page's main thread a frame while the list of 10,000 functions scrolls (p95; the thread's CPU time, which other
 processes do not lengthen); 500 ms from a log record in a worker to its line on the screen (p95), 200 ms as aim; the heap of a tab after
-4 N events is at most a tenth more than after N, since every list is bounded. It needs Chromium.
+4 N events is at most a tenth more than after N, since every list is bounded; 1.10 times the engine's CPU a traced call, at 1,000 a second, with a page on Traces. It needs
+Chromium.
 """
 
 import sys
@@ -13,12 +15,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script
 sys.path.remove(str(Path(__file__).parent))  # where http.py would hide the library of that name
 import argparse
+import asyncio
 import json
 import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
@@ -29,6 +33,8 @@ from benchmarks.processes import engine, free_port
 
 FUNCTIONS = 10_000
 EVENTS = 20_000
+CALLS_S = 1_000
+ROUND_S = 4.0
 LATE = """marker => new Promise(resolve => {
   const look = () => document.body.innerText.includes(marker) ? requestAnimationFrame(() => resolve(Date.now())) : requestAnimationFrame(look);
   look();
@@ -231,7 +237,46 @@ def memory(browser: Browser, quick: bool) -> list[Bar]:
     return found
 
 
-QUESTIONS = {"scroll": scroll, "screen": screen, "memory": memory}
+# -- what looking costs the engine --------------------------------------------------------------------------------
+
+
+def looking(browser: Browser, quick: bool) -> list[Bar]:
+    """Rounds without and with a page on Traces alternate: the machine is as busy in both."""
+    ratios = []
+    with place() as opened, ThreadPoolExecutor(1) as caller:
+        opened.worker.register_function("bench::echo", lambda data: data)
+        opened.worker.list_functions()
+        for _ in range(4 if quick else 12):
+            closed = us_a_call(opened, caller)
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.goto(f"{opened.url}/traces")
+            page.get_by_text("bench::echo").first.wait_for()
+            ratios.append(us_a_call(opened, caller) / closed)
+            page.close()
+            print(f"{closed:.0f} us a call, {ratios[-1]:.2f} times that with the page", flush=True)
+    return [Bar("engine CPU a call, page on Traces ÷ closed", statistics.median(ratios), 1.10, 1.03)]
+
+
+def us_a_call(opened: Place, caller: ThreadPoolExecutor) -> float:
+    before = opened.engine.cpu_ns()
+    calls = caller.submit(asyncio.run, paced(f"ws://127.0.0.1:{opened.engine.port}")).result()
+    return float((opened.engine.cpu_ns() - before) / calls / 1000)
+
+
+async def paced(url: str) -> int:
+    """Calls that are traces of their own; how many were made."""
+    async with iii.connect_worker(url, iii.InitOptions(worker_name="caller", otel={"enabled": True})) as worker:
+        began, calls = time.perf_counter(), 0
+        while (passed := time.perf_counter() - began) < ROUND_S:
+            due = int(passed * CALLS_S) - calls
+            call = {"function_id": "bench::echo", "payload": {"n": calls}}
+            await asyncio.gather(*[worker.trigger_async(call) for _ in range(due)])
+            calls += due
+            await asyncio.sleep(0.005)
+    return calls
+
+
+QUESTIONS = {"looking": looking, "scroll": scroll, "screen": screen, "memory": memory}
 
 
 def main() -> None:
