@@ -269,7 +269,7 @@ async def paced(url: str) -> int:
         began, calls = time.perf_counter(), 0
         while (passed := time.perf_counter() - began) < ROUND_S:
             due = int(passed * CALLS_S) - calls
-            call = {"function_id": "bench::echo", "payload": {"n": calls}}
+            call: iii.TriggerRequest = {"function_id": "bench::echo", "payload": {"n": calls}}
             await asyncio.gather(*[worker.trigger_async(call) for _ in range(due)])
             calls += due
             await asyncio.sleep(0.005)
