@@ -59,7 +59,7 @@ function Actions() {
   const rows = [...live.rows].reverse();
   const columns: Column<ActionRow>[] = [
     { id: "at", title: "When", width: "80px", cell: (row) => <time className="muted" title={moment(row.at_ms)}>{now - row.at_ms < 3_600_000 ? age(row.at_ms, now) : clock(row.at_ms)}</time> },
-    { id: "who", title: "Who", width: "minmax(90px, 1fr)", cell: (row) => <Text>{row.who ?? "anyone"}</Text> },
+    { id: "who", title: "Who", width: "minmax(90px, 1fr)", cell: (row) => <Text>{row.who}</Text> },
     { id: "from", title: "From", width: "minmax(80px, 1fr)", from: 620, cell: (row) => <Text mono>{row.address}</Text> },
     { id: "action", title: "Action", width: "minmax(140px, 2fr)", cell: (row) => <Text mono>{row.action}</Text> },
     { id: "target", title: "Target", width: "minmax(100px, 1fr)", from: 520, cell: (row) => <Text mono className="muted">{row.target}</Text> },

@@ -53,7 +53,7 @@ function JobStory({ id, onClose }: { id: string; onClose: () => void }) {
   const job = story?.job;
   const steps: [number, React.ReactNode, string][] = [];
   if (job) steps.push([job.created_at, "queued", "info"]);
-  for (const each of story?.spans ?? []) steps.push([milliseconds(each.start_time_unix_nano), <span key={each.span_id}><Link href={to("/traces", { trace: each.trace_id, span: each.span_id })}><Text mono limit={80}>{spanTitle(each)}</Text></Link> <span className="muted">{duration(milliseconds((each.end_time_unix_nano ?? 0) - each.start_time_unix_nano))}</span></span>, each.status === "error" ? "bad" : "ok"]);
+  for (const each of story?.spans ?? []) steps.push([milliseconds(each.start_time_unix_nano), <span key={each.span_id}><Link href={to("/traces", { trace: each.trace_id, span: each.span_id })}><Text mono limit={80}>{spanTitle(each)}</Text></Link> <span className="muted">{duration(milliseconds(each.end_time_unix_nano - each.start_time_unix_nano))}</span></span>, each.status === "error" ? "bad" : "ok"]);
   if (job?.ready_at) steps.push([job.ready_at, "next attempt", "warn"]);
   if (job?.finished_at) steps.push([job.finished_at, job.state, JOB_TONES[job.state] ?? ""]);
   return (
@@ -230,7 +230,7 @@ function Details({ row, onClose }: { row: QueueRow; onClose: () => void }) {
   const pause = (): void => question(row.paused ? {
     title: "Resume this queue?", harmless: true, says: <p>Its {plural(waiting(row) ?? 0, "waiting job")} are handed to consumers again.</p>, action: "Resume", run: () => act("engine::queue::resume", { queue: row.name }),
   } : {
-    title: "Pause this queue?", says: <p>Jobs are still accepted and kept, but none is handed out until it is resumed. The {plural(row.in_flight ?? 0, "active job")} go on.</p>, action: "Pause", run: () => act("engine::queue::pause", { queue: row.name }),
+    title: "Pause this queue?", says: <p>Jobs are still accepted and kept, but none is handed out until it is resumed. The {plural(row.in_flight, "active job")} go on.</p>, action: "Pause", run: () => act("engine::queue::pause", { queue: row.name }),
   });
   return (
     <Side
@@ -262,7 +262,7 @@ export default function Queues() {
   const descending = at("order") === "desc";
   const search = at("q").toLowerCase();
   const onlyDead = at("tab") === "dead" && !at("queue");
-  const rows = useMemo(() => sorted(live.rows.filter((row) => row.name.toLowerCase().includes(search) && (!onlyDead || (row.dlq_depth ?? 0) > 0)), values[by] ?? ((row) => row.name), descending), [live.rows, search, by, descending, onlyDead]);
+  const rows = useMemo(() => sorted(live.rows.filter((row) => row.name.toLowerCase().includes(search) && (!onlyDead || row.dlq_depth > 0)), values[by] ?? ((row) => row.name), descending), [live.rows, search, by, descending, onlyDead]);
   const name = at("queue") || at("topic");
   const chosen = live.rows.find((row) => row.name === name);
   const job = at("job");
