@@ -10,6 +10,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from iii.engine.access.forwarded import functions_in
+from iii.engine.entrusted import Entrusted
 from iii.engine.owner import Owner
 from iii.engine.ownership import Key
 from iii.engine.provider_calls import ask_to_bind, ask_to_unbind, tell_to_unbind
@@ -37,13 +39,6 @@ ANSWER_IGNORED = LogEvent(
     __name__, "trigger.answer_ignored", logging.WARNING, "Answer for a trigger ignored: it is not from the provider of the trigger",
     means="A worker answers for a trigger that another one provides, perhaps since it has lost the type meanwhile.",
 )  # fmt: skip
-MEMBER_IGNORED = LogEvent(
-    __name__, "trigger.member_ignored", logging.WARNING, "Member of a trigger's config ignored: its type has none of that name",
-    means="The member does nothing.",
-    do="Correct its name as `hint` says, or leave it out.",
-)  # fmt: skip
-
-_WARNED_OF = 10  # members of one trigger
 
 
 class _Conditional(msgspec.Struct):
@@ -114,6 +109,12 @@ class Binding:
         return self._condition
 
     @property
+    def deciders(self) -> Iterable[str]:
+        """Functions that decide whether it fires, or come between; those of a session are its own affair (20 §5)."""
+        owner = self.owner
+        return functions_in(self.config) if owner is None or owner.identity is None else ()
+
+    @property
     def target(self) -> Key:
         return self.namespace, self.function_id
 
@@ -140,11 +141,12 @@ Acknowledged = Callable[[InvocationError | None], None]
 class Bindings:
     """Live and parked bindings, by id; keeps each with the provider that serves it now."""
 
-    def __init__(self, trigger_types: TriggerTypeRegistry, turns: Turns) -> None:
+    def __init__(self, trigger_types: TriggerTypeRegistry, turns: Turns, entrusted: Entrusted) -> None:
         self.live: dict[str, Binding] = {}
         self.parked: dict[str, Binding] = {}
         self._types = trigger_types
         self._turns = turns
+        self._entrusted = entrusted
         self._parked_of: dict[str, dict[str, Binding]] = {}  # by type
         self._by_key: dict[Key, dict[str, Binding]] = {}
         self._awaiting: dict[str, Acknowledged] = {}
@@ -170,6 +172,9 @@ class Bindings:
         """
         earlier = self.get(binding.id)
         provider = self._types.resolve(binding.trigger_type, binding.trigger_namespace, binding.home)
+        if provider is not None and provider.owner.in_process:
+            ask_to_bind(provider.owner, binding)  # may refuse: nothing has been touched yet
+        self._entrusted.hold(binding, binding.deciders)
         if provider is None:
             self.drop(earlier)
             self._park(binding)
@@ -179,7 +184,6 @@ class Bindings:
                 acknowledged(None)
             return
         if provider.owner.in_process:
-            ask_to_bind(provider.owner, binding)  # may refuse: nothing has been touched yet
             self.drop(earlier, keep_provider=provider)
             self._make_live(binding, provider)
             if acknowledged is not None:
@@ -326,6 +330,7 @@ class Bindings:
             tell_to_unbind(provider.owner, binding)
 
     def _forget(self, binding: Binding) -> None:
+        self._entrusted.hold(binding, ())
         self._unlink(binding)
         self.give_up_waiting(binding.id)
 
@@ -356,23 +361,3 @@ def _hint(unknown: str) -> str:
 def config_for_builtin(binding: Binding) -> Raw:
     """A missing or null config is `{}` for a type of the engine (T5)."""
     return Raw(b"{}") if binding.config == b"null" else Raw(binding.config)
-
-
-def warn_of_unknown_members(binding: Binding, known: Iterable[str], members: Iterable[str] | None = None) -> None:
-    """A misspelt member does nothing, and whoever looks for the reason finds it in the log.
-
-    Args:
-        known: what the type reads.
-        members: what was sent; those of the config itself unless given.
-    """
-    if members is None:
-        try:
-            members = msgspec.json.decode(config_for_builtin(binding), type=dict[str, Raw])
-        except msgspec.ValidationError:
-            return
-    names = sorted(known)
-    for member in sorted(set(members).difference(names))[:_WARNED_OF]:
-        hint = did_you_mean(member, names, "did you mean '{}'?", f"known: {', '.join(names)}.")
-        MEMBER_IGNORED(
-            trigger=binding.id, trigger_type=binding.trigger_type, function=binding.function_id, member=member[:100], hint=hint
-        )  # fmt: skip

@@ -122,6 +122,9 @@ class Module:
     def evicted(self, key: Key) -> None:
         """Modules are trusted."""
 
+    def distrusted(self, key: Key) -> None:
+        """Modules are trusted."""
+
     def binding_refused(self, binding: Binding, registered_id: str, error: bytes) -> None:
         """Modules own no bindings."""
 

@@ -20,7 +20,7 @@ from iii.protocol.measurement import Measurement
 from iii.protocol.start_failure import StartFailure
 from iii.server.access_config import RbacConfig
 from iii.server.listener import Listener
-from iii.server.listener_access import admission_of
+from iii.server.listener_access import admission_of, deciding
 
 PORT_IS_OPEN = LogEvent(
     __name__, "worker_port.open", logging.WARNING, "Worker port has no access control and is open to other machines",
@@ -126,8 +126,12 @@ class WorkerManager(Module):
 
     async def start(self) -> None:
         self.engine.functions.replica_rules += self.config.replicas
+        self._entrust(self.config)
         await self.listener.open()
         self._warn_if_open()
+
+    def _entrust(self, config: WorkerManagerConfig) -> None:
+        self.engine.functions.entrusted.hold(self, deciding(config.rbac, config.middleware_function_id))
 
     def _warn_if_open(self) -> None:
         if self.config.rbac is None and not is_loopback(self.listener.host):
@@ -161,6 +165,7 @@ class WorkerManager(Module):
             left.adjust(config.handshake_timeout_ms, _limits(config), tls, proxies)
         self._forget_replicas()
         self.config = config
+        self._entrust(config)
         self.engine.functions.replica_rules += config.replicas
         if moved:
             self._warn_if_open()

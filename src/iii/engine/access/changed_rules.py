@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from iii.engine.access.codes import AUTH_ERROR
 from iii.engine.access.guard import Access
-from iii.engine.access.registering import function_refusal, type_refusal
+from iii.engine.access.registering import ENTRUSTED, function_refusal, type_refusal
 from iii.engine.access.trigger_gate import check_target
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.errors import InvocationForbidden
@@ -71,6 +71,8 @@ def _withdrawing(registry: Registry, peer: Peer, guard: Guard) -> Iterator[None]
     for function in registry.functions.ownership.claims_of(peer):
         given = registering.functions.given(function.id)
         why = function_refusal(guard, given, peer.namespace, function.invocation)
+        if why is None and registering.is_entrusted(function.id):
+            why = ENTRUSTED
         if why is not None:
             registering.drop(peer, UnregisterFunction(given), why)
         yield

@@ -181,10 +181,8 @@ class Http(Module):
 
     def _entrust(self, config: HttpConfig) -> None:
         """What every request passes is not for sessions (20 §5)."""
-        named = {entry.function_id for entry in config.middleware}
-        if config.not_found_function is not None:
-            named.add(config.not_found_function)
-        self.engine.functions.entrusted |= named
+        named = (*(entry.function_id for entry in config.middleware), config.not_found_function)
+        self.engine.functions.entrusted.hold(self, named)
 
     async def quiet(self) -> None:
         """Close the port, let requests at work end, then break them off: `drain_s` and a little, whatever clients do."""

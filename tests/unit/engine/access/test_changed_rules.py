@@ -107,6 +107,20 @@ def test_20_check_41_what_is_no_longer_allowed_is_withdrawn(engine: MemoryEngine
     assert not [each for each in engine.core.trigger_types if each.id == "guest::type"]
 
 
+def test_20_check_41_a_token_that_no_longer_names_what_decides_loses_it(engine: MemoryEngine) -> None:
+    engine.core.functions.entrusted.hold("config", ["app::hook"])
+    listener = Listener(engine)
+    guest = listener.connect(
+        rights(registers=Patterns(["app::hook", "app::other"])), functions=["app::hook", "app::other"]
+    )
+
+    listener.change(tokens=(rights(registers=Patterns(["app::*"])),))
+
+    assert guest.connected
+    assert engine.core.functions.find("app::hook", None) is None
+    assert engine.core.functions.find("app::other", None) is not None
+
+
 @pytest.mark.parametrize("tokens", [(), None], ids=["another token", "no tokens"])
 def test_20_check_42_a_session_whose_token_is_gone_is_closed(
     engine: MemoryEngine, tokens: tuple[Rights, ...] | None, caplog: pytest.LogCaptureFixture

@@ -8,11 +8,11 @@ import pytest
 
 from iii.engine.access.guard import Access
 from iii.engine.access.pattern import NO_PATTERNS, Patterns
-from iii.engine.access.rights import Rights
+from iii.engine.access.rights import Rights, read_auth_result
 from iii.engine.access.rules import Hooks, ListenerRules
 from iii.protocol.limits import HOOK_S
 from iii.testing import MemoryEngine, MemoryWorker
-from tests.unit.engine.access.sessions import access, echoes, error_of, refused_triggers
+from tests.unit.engine.access.sessions import access, echoes, error_of, raw, refused_triggers
 
 HOOKS = Hooks(function="hook::f", trigger="hook::t", trigger_type="hook::tt")
 
@@ -144,6 +144,27 @@ def test_07_check_22_a_hook_on_the_sessions_own_connection_works(engine: MemoryE
 
     assert engine.core.bindings.get("t1") is not None
     assert (guest.answer_to(call) or {})["result"] == {"n": 1}
+
+
+@pytest.mark.parametrize(("named", "served"), [(["*"], False), (["hook::t", "api::*"], True)])
+def test_07_check_22_a_hook_of_a_session_that_an_auth_function_let_in(
+    engine: MemoryEngine, named: list[str], served: bool
+) -> None:
+    """The hook of the configuration is its own, if the auth function names it in full."""
+    engine.core.functions.entrusted.hold("config", ["hook::t"])
+    result = {"register": named, "allowed_functions": ["api::a"]}
+    let_in = read_auth_result(raw(result), "rbac")
+    rules = ListenerRules(listener="rbac", exposed=(), hooks=Hooks(trigger="hook::t"))
+    guest = engine.connect(functions=["hook::t", "api::a", "other::b"], access=Access(rules, let_in))
+    engine.connect().provide("mail")
+
+    guest.bind("t1", "mail", "api::a")
+    for asked in guest.invocations():
+        guest.answer(asked, {})
+
+    assert (engine.core.functions.find("hook::t", None) is not None) is served
+    assert (engine.core.bindings.get("t1") is not None) is served
+    assert (engine.core.functions.find("other::b", None) is None) is served  # not in `register`
 
 
 def test_20_3_the_announcement_is_answered_after_the_hooks(engine: MemoryEngine) -> None:
