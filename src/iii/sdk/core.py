@@ -35,6 +35,7 @@ from iii.sdk.executor import Executor, HandlerTask
 from iii.sdk.inbound import Inbound
 from iii.sdk.loop_watch import LoopWatch
 from iii.sdk.observers import Observers
+from iii.sdk.open_token import warn_if_readable
 from iii.sdk.options import InitOptions, ReconnectionConfig
 from iii.sdk.outgoing_calls import OutgoingCalls
 from iii.sdk.registrar import Registrar
@@ -93,6 +94,7 @@ class WorkerCore:
         self._registered: WorkerRegistered | None = None
         namespace = self.namespace = options.effective_namespace
         headers = handshake_headers(options.headers)
+        warn_if_readable(url, headers)
         tls = ClientTls(options.tls_options, url)
         reconnection = options.reconnection_config or ReconnectionConfig()
         self.connection = EngineConnection(url, headers, reconnection, self, loop, tls=tls)

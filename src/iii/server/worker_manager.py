@@ -10,10 +10,10 @@ from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.engine.module import Adjusted, Module
 from iii.engine.replicas import ReplicaRule
-from iii.net.listening import is_loopback
 from iii.net.server_tls import server_tls
 from iii.net.tls_config import TlsConfig
 from iii.net.trusted_proxies import TrustedProxies
+from iii.protocol.address import is_loopback
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement

@@ -25,8 +25,9 @@ from iii.modules.http.server import HTTP_TIMES, HttpServer, HttpTimes
 from iii.modules.http.settings import Settings
 from iii.modules.http.trigger_config import Endpoint, HttpCall, HttpResult, HttpTriggerConfig, read_trigger_config
 from iii.net.descriptors import http_connections
-from iii.net.listening import in_url, is_loopback, listen, port_of
+from iii.net.listening import in_url, listen, port_of
 from iii.net.server_tls import ServerTls, server_tls
+from iii.protocol.address import is_loopback
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement

@@ -57,7 +57,7 @@ from iii.modules.stream.requests import (
 )
 from iii.modules.stream.server import StreamServer
 from iii.modules.stream.source import ItemSource, OnRead, Written
-from iii.net.listening import is_loopback
+from iii.protocol.address import is_loopback
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
 from iii.protocol.names import DEFAULT_NAMESPACE
