@@ -14,7 +14,13 @@ from iii.net.server_tls import server_tls
 from iii.net.tls_config import TlsConfig
 from iii.net.trusted_proxies import TrustedProxies
 from iii.protocol.address import is_loopback
-from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
+from iii.protocol.limits import (
+    HANDSHAKE_TIMEOUT_MS,
+    HELD_CALLS_BYTES,
+    OPEN_CHANNELS,
+    REGISTRATION_BYTES,
+    REGISTRATIONS_BYTES,
+)
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
 from iii.protocol.start_failure import StartFailure
@@ -63,6 +69,14 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
             description="Limit of the calls of one connection that wait for registrations, in bytes; further ones are refused.",
         ),
     ] = HELD_CALLS_BYTES
+    max_channels: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Limit of the channels that one connection, or all sessions of one identity, have at once; creating "
+            "further ones is refused.",
+        ),
+    ] = OPEN_CHANNELS
     tls: Annotated[
         TlsConfig | None, Meta(description="Certificate of the port; absent: its connections are not encrypted.")
     ] = None
@@ -215,4 +229,5 @@ def _limits(config: WorkerManagerConfig) -> ConnectionLimits:
         waiting_bytes=config.max_waiting_bytes,
         invocation_ms=config.max_invocation_ms,
         cancels_any_call=config.cancel_any_call,
+        channels=config.max_channels,
     )
