@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -27,6 +27,9 @@ from iii.protocol.messages import TriggerRegistrationResult
 from iii.protocol.names import DEFAULT_NAMESPACE, TRIGGER_TYPE_MODULES
 from iii.protocol.suggestion import did_you_mean
 from iii.protocol.wire_errors import encode_error, error_from_text
+
+if TYPE_CHECKING:
+    from iii.engine.access.guard import Access
 
 PARKED = LogEvent(
     __name__, "trigger.parked", logging.WARNING,
@@ -59,7 +62,7 @@ class Binding:
     """One registered trigger; `provider` is None while it is parked."""
 
     __slots__ = (
-        "_condition", "config", "equality", "function_id", "home", "id", "metadata", "namespace", "orphaned", "provider", "shares",
+        "_condition", "config", "equality", "function_id", "home", "id", "made_by", "metadata", "namespace", "orphaned", "provider", "shares",
         "to_owner", "trigger_namespace", "trigger_type",
     )  # fmt: skip
 
@@ -75,6 +78,7 @@ class Binding:
         trigger_namespace: str | None = None,
         home: str = DEFAULT_NAMESPACE,
         owner: Owner | None = None,
+        made_by: Access | None = None,
     ) -> None:
         self.id = binding_id
         self.trigger_type = trigger_type
@@ -88,6 +92,9 @@ class Binding:
         self.shares: tuple[Share, ...] = (
             () if owner is None else (Share(owner, binding_id),)
         )  # none: it outlives its creator (01 §7.8)
+        self.made_by = (
+            made_by  # the rights with which a session made one that outlives it; None: a trusted connection did
+        )
         self.equality: bytes | None = None  # what others have that may be one with it (P9)
         self.to_owner = False  # it calls the function of its owner, not the one that a lookup finds (P9)
         self.provider: TriggerType | None = None
@@ -111,8 +118,14 @@ class Binding:
     @property
     def deciders(self) -> Iterable[str]:
         """Functions that decide whether it fires, or come between; those of a session are its own affair (20 §5)."""
-        owner = self.owner
-        return functions_in(self.config) if owner is None or owner.identity is None else ()
+        return functions_in(self.config) if self.identity is None else ()
+
+    @property
+    def identity(self) -> str | None:
+        """Of those whose it is, or who made it; None: they are trusted (20 §5)."""
+        if self.shares:
+            return self.shares[0].owner.identity
+        return None if self.made_by is None else self.made_by.rights.identity
 
     @property
     def target(self) -> Key:

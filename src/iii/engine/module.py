@@ -89,6 +89,9 @@ class Module:
     async def stop(self) -> None:
         """Let go of it again (L4)."""
 
+    def removed(self) -> None:
+        """It was stopped and does not come back, for it is no longer in the configuration."""
+
     def part(self, kind: Callable[..., object]) -> object:
         """Make one of `parts`."""
         return kind(self.engine)

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from iii.engine.access.made_triggers import change_made, revoke_made
 from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.engine.module import Adjusted, Module
@@ -142,7 +143,17 @@ class WorkerManager(Module):
         self.engine.functions.replica_rules += self.config.replicas
         self._entrust(self.config)
         await self.listener.open()
+        self._judge_made()
         self._warn_if_open()
+
+    def _judge_made(self) -> None:
+        """Triggers of sessions that another listener of this name let in."""
+        if self.listener.admission is not None:
+            change_made(self.engine, self.listener.admission, self.instance)
+
+    def removed(self) -> None:
+        if self.listener.admission is not None:
+            revoke_made(self.engine, self.listener.admission.rules.listener)
 
     def _entrust(self, config: WorkerManagerConfig) -> None:
         self.engine.functions.entrusted.hold(self, deciding(config.rbac, config.middleware_function_id))
@@ -182,6 +193,7 @@ class WorkerManager(Module):
         self._entrust(config)
         self.engine.functions.replica_rules += config.replicas
         if moved:
+            self._judge_made()
             self._warn_if_open()
             await left.close()
         return Adjusted.NOW

@@ -257,5 +257,7 @@ class Http(Module):
 
 
 def _identity(route: Route[Endpoint]) -> str | None:
-    owner = route.target.owner
-    return None if owner is None else owner.identity
+    target = route.target
+    if target.binding is not None:
+        return target.binding.identity
+    return None if target.observed is None else target.observed.identity
