@@ -76,7 +76,7 @@ async def test_20_5_a_sessions_parameter_names_block_no_trusted_route(
 
 
 @pytest.mark.parametrize("identity", ["guest", "other"])
-def test_20_check_46_a_trigger_by_call_of_a_session_takes_no_requests_of_others(
+async def test_20_check_46_a_trigger_by_call_of_a_session_takes_no_requests_of_others(
     engine: MemoryEngine, http: Http, identity: str
 ) -> None:
     """It has no owner, and is not trusted for that."""
