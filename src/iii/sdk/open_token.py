@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from iii.protocol.address import masked, shows_token
 from iii.protocol.log_event import LogEvent
+from iii.sdk.engine_address import handshake_headers
 
 TOKEN_UNENCRYPTED = LogEvent(
     "iii.sdk", "sdk.token_unencrypted", logging.WARNING, "Token goes to the engine unencrypted: every machine on the way can read it, and use it",
@@ -13,7 +14,9 @@ TOKEN_UNENCRYPTED = LogEvent(
 )  # fmt: skip
 
 
-def warn_if_readable(url: str, headers: Mapping[str, str]) -> None:
-    """Once for each worker."""
+def shown_headers(url: str, explicit: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Headers of a worker's handshakes, with a warning if others can read what they show. Raises ValueError: the token is unusable."""
+    headers = handshake_headers(explicit)
     if shows_token(url, headers):
         TOKEN_UNENCRYPTED(address=masked(url))
+    return headers

@@ -171,9 +171,7 @@ class WorkerManager(Module):
         Raises StartFailure.
         """
         old, moved = self.config, config.port != self.config.port
-        rights = _rights(config) != _rights(old)
-        both = config.rbac is not None and old.rbac is not None  # else connections become sessions, or trusted
-        if not moved and ((rights and not both) or config.host != old.host or _verifies(config) != _verifies(old)):
+        if not moved and config.host != old.host:
             return Adjusted.MODULE
         left, proxies = self.listener, _proxies(config)
         if moved:
@@ -182,21 +180,34 @@ class WorkerManager(Module):
             self.listener = listener
         else:
             tls = left.tls if config.tls == old.tls else server_tls(config.tls, self.instance)
-            if rights and config.rbac is not None:
-                middleware = config.middleware_function_id
-                admission = admission_of(self.engine, self.instance, config.rbac, middleware, config.tls)
-                assert admission is not None
-                left.judge_by(admission, telemetry_by_address=config.rbac.allow_telemetry_same_ip)
+            self._other_rights(config)
             left.adjust(config.handshake_timeout_ms, _limits(config), tls, proxies)
+            if _demands_certificates(config) and not _demands_certificates(old):
+                left.send_all_away()
         self._forget_replicas()
         self.config = config
         self._entrust(config)
         self.engine.functions.replica_rules += config.replicas
         if moved:
             self._judge_made()
+        if moved or old.rbac is not None:
             self._warn_if_open()
+        if moved:
             await left.close()
         return Adjusted.NOW
+
+    def _other_rights(self, config: WorkerManagerConfig) -> None:
+        """Raises StartFailure."""
+        old, rbac, middleware = self.config, config.rbac, config.middleware_function_id
+        if (rbac, middleware) == (old.rbac, old.middleware_function_id):
+            return
+        admission = admission_of(self.engine, self.instance, rbac, middleware, config.tls)
+        by_address = rbac is not None and rbac.allow_telemetry_same_ip
+        if admission is not None and rbac is not None and old.rbac is not None:
+            self.listener.judge_by(admission, telemetry_by_address=by_address)
+        else:
+            self.listener.let_in_again(admission, telemetry_by_address=by_address)
+            self._judge_made()
 
     async def renew(self) -> None:
         await self.listener.renew()
@@ -225,13 +236,9 @@ def _proxies(config: WorkerManagerConfig) -> TrustedProxies | None:
     return TrustedProxies(config.trusted_proxies)
 
 
-def _rights(config: WorkerManagerConfig) -> tuple[object, ...]:
-    return config.rbac, config.middleware_function_id
-
-
-def _verifies(config: WorkerManagerConfig) -> bool:
-    """Whether client certificates are verified, which connections cannot learn later."""
-    return config.tls is not None and config.tls.client_ca is not None
+def _demands_certificates(config: WorkerManagerConfig) -> bool:
+    """Whether connections without a verified certificate are not let in."""
+    return config.tls is not None and config.tls.client_ca is not None and config.tls.client_auth == "required"
 
 
 def _limits(config: WorkerManagerConfig) -> ConnectionLimits:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iii.sdk.open_token import warn_if_readable
+from iii.sdk.open_token import shown_headers
 
 BEARER = {"authorization": "Bearer secret-of-mine"}
 
@@ -21,9 +21,11 @@ BEARER = {"authorization": "Bearer secret-of-mine"}
     ],
 )
 def test_22_5_of_what_it_warns(
-    url: str, headers: dict[str, str], warned: bool, caplog: pytest.LogCaptureFixture
+    url: str, headers: dict[str, str], warned: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    warn_if_readable(url, headers)
+    monkeypatch.delenv("III_TOKEN", raising=False)
+    monkeypatch.delenv("III_TOKEN_FILE", raising=False)
+    assert shown_headers(url, headers) == headers
 
     assert [record.__dict__["event"] for record in caplog.records] == ["sdk.token_unencrypted"] * warned
     assert "secret-of-mine" not in caplog.text
