@@ -40,8 +40,10 @@ RESULTS = st.fixed_dictionaries(
         "context": st.none() | st.just({"user": 1}),
     },
 )
-WRONG = st.sampled_from([None, [], "yes", 1, {"allowed_functions": "api::a"}, {"namespaces": {"default": "*"}}])
-VERDICTS = st.sampled_from(
+WRONG: st.SearchStrategy[Any] = st.sampled_from(
+    [None, [], "yes", 1, {"allowed_functions": "api::a"}, {"namespaces": {"default": "*"}}]
+)
+VERDICTS: st.SearchStrategy[Any] = st.sampled_from(
     [
         None, False, "ok", [], {}, {"function_id": 5},
         *({"function_id": each} for each in ("own::g", "api::a", CONDITION)), {"trigger_type": "chat"},
