@@ -80,10 +80,10 @@ class ConnectionHandler(Generic[B]):
         """Frames may follow."""
 
     def text(self, message: bytes, /) -> None:
-        """One complete text message, UTF-8 or not. Looked up once, after `opened`."""
+        """One complete text message, UTF-8 or not. Looked up after `opened`, and at `Connection.hear`."""
 
     def binary(self, message: bytes, /) -> None:
-        """One complete binary message. Looked up once, after `opened`."""
+        """One complete binary message. Looked up as `text` is."""
 
     def peer_closed(self, code: int | None, reason: str) -> None:
         """The peer has sent its Close; `ended` follows."""
@@ -160,6 +160,10 @@ class Connection(FrameListener, Generic[B]):
         self.outbox = self._make_outbox(transport)
         self.inbox = Inbox(transport, self.handler.max_message_bytes, self._deliver)
         self.handler.opened(self)
+        self.hear()
+
+    def hear(self) -> None:
+        """What the handler does with messages is something else now; looked up once, not with each of them."""
         self._text, self._binary = self.handler.text, self.handler.binary
 
     def on_ws_connected(self, transport: PicowsTransport) -> None:

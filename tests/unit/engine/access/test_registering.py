@@ -192,10 +192,19 @@ def test_20_3_a_session_that_leaves_leaves_nothing_behind(engine: MemoryEngine) 
 
 
 def test_07_check_24_trigger_types(engine: MemoryEngine) -> None:
-    engine.connect(access=access(provides=False)).provide("one")
-    engine.connect(access=access()).provide("two")
+    """Without a word of the auth function none; without an auth function they may be registered."""
+    rules = ListenerRules(listener="rbac", exposed=())
+    said = {
+        "silent": b"{}",
+        "no": b'{"allow_trigger_type_registration":false}',
+        "yes": b'{"allow_trigger_type_registration":true}',
+    }
+    for name, result in said.items():
+        engine.connect(access=Access(rules, read_auth_result(result, "rbac"))).provide(name)
+    engine.connect(access=Access(rules, rules.anonymous)).provide("anonymous")
 
-    assert [engine.core.trigger_types.get(("default", each)) is not None for each in ("one", "two")] == [False, True]
+    provided = {each for each in (*said, "anonymous") if engine.core.trigger_types.get(("default", each)) is not None}
+    assert provided == {"yes", "anonymous"}
 
 
 def test_07_check_25_allowed_trigger_types(engine: MemoryEngine) -> None:
