@@ -56,7 +56,7 @@ class GuardedEndpoint(WorkerEndpoint):
     def _let_in(self, access: Access) -> None:
         self.session = self._engine.connect(self, self._limits, access)
         self.text, self.binary = self.session.receive, self.session.receive_binary
-        self.connection.hear()
+        self.connection.text, self.connection.binary = self.text, self.binary
 
     def silent(self) -> None:
         if self._admitted is not None:
