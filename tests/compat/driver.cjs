@@ -69,6 +69,15 @@ const kindsWithChannels = {
     const sum = values.reduce((a, b) => a + b, 0)
     return { sum, average: sum / values.length, min: Math.min(...values), max: Math.max(...values), texts }
   },
+  channel_digest: async ({ reader }) => {
+    const hash = require('node:crypto').createHash('sha256')
+    let size = 0
+    for await (const chunk of reader.stream) {
+      hash.update(chunk)
+      size += chunk.length
+    }
+    return { size, sha256: hash.digest('hex') }
+  },
   http_hang: async ({ response }) => {
     response.stream.write(Buffer.from('half'))
     await wait(60)

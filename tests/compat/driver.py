@@ -6,6 +6,7 @@ alone, in the spelling of its generation. Every command runs in a thread of its 
 
 import ast
 import asyncio
+import hashlib
 import importlib
 import importlib.metadata
 import json
@@ -272,9 +273,14 @@ async def channel_stats(job: Any) -> Any:
     }
 
 
+async def channel_digest(job: Any) -> Any:
+    data = await job["reader"].read_all()
+    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
 WITH_CHANNELS = {
     "http_json": http_json, "http_upload": http_upload, "http_stream": http_stream, "http_hang": http_hang,
-    "channel_send": channel_send, "channel_stats": channel_stats,
+    "channel_send": channel_send, "channel_stats": channel_stats, "channel_digest": channel_digest,
 }  # fmt: skip
 
 

@@ -1,7 +1,12 @@
 """Channels between functions of published clients (07 check 13)."""
 
+import asyncio
+import hashlib
+import random
+
 import pytest
 
+import iii
 from tests.compat.drivers import Driver
 from tests.compat.environments import NODE, PYTHON, Client
 from tests.compat.features import CHANNELS, feature
@@ -30,3 +35,23 @@ def test_07_check_13_a_sender_streams_records_and_a_processor_sums_them(
         sending = caller.start_call("theirs::send", {"writer": refs["writer"], "records": RECORDS})
         assert caller.call("theirs::stats", {"reader": refs["reader"]}) == STATS
         assert sending.result(60) == 5
+
+
+@feature(CHANNELS)
+@pytest.mark.parametrize("client", parameters(PYTHON[-1], NODE[-1]))
+async def test_07_check_8_ten_megabytes_of_our_sdk_are_the_same_at_a_published_reader(
+    client: Client, own_engine: EngineProcess
+) -> None:
+    require(client)
+    data = random.Random(8).randbytes(10 * 2**20)
+    with Driver(client) as theirs:
+        theirs.connect(own_engine.url, "theirs")
+        theirs.register("theirs::digest", "channel_digest")
+        theirs.discover("functions")
+        async with iii.connect_worker(own_engine.url) as ours:
+            channel = await ours.create_channel_async()
+            call = {"function_id": "theirs::digest", "payload": {"reader": channel.reader_ref}}
+            answering = asyncio.ensure_future(ours.trigger_async(call))
+            async with channel.writer as writer:
+                await writer.write(data)
+            assert await answering == {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from iii.cli.context_place import NONE, contexts_file
 from iii.cli.parser import CommandFailed, Parser
-from iii.protocol.address import fault_of, masked
+from iii.protocol.address import fault_of, masked, shows_token
 from iii.protocol.limits import INVOCATION_TIMEOUT_MS
 
 if TYPE_CHECKING:
@@ -100,8 +100,13 @@ def address_of(options: argparse.Namespace, parser: Parser) -> Address:
     place = _place_of(options, parser)
     tls = _tls_of(options, place)
     address = Address(place.url, options.timeout_ms, _headers_of(place), tls)
-    shows_token = any(os.environ.get(name, "").strip() for name in ("III_TOKEN", "III_TOKEN_FILE"))
-    if shows_token or place.url.lower().startswith("wss:"):
+    from_environment = any(os.environ.get(name, "").strip() for name in ("III_TOKEN", "III_TOKEN_FILE"))
+    if (
+        from_environment
+        or address.headers is not None
+        or not place.url.lower().startswith("ws:")
+        or shows_token(place.url, {})
+    ):
         _check(address)
         if options.insecure:
             print(
@@ -203,13 +208,19 @@ def _headers_of(place: _Place) -> Mapping[str, str] | None:
 
 
 def _check(address: Address) -> None:
-    """Files that a connection needs. Raises CommandFailed."""
+    """Files that a connection needs, and who can read what it shows. Raises CommandFailed."""
     from iii.sdk.client_tls import ClientTls  # not loaded for `--help`
     from iii.sdk.engine_address import handshake_headers
     from iii.sdk.options import InitOptions
 
     try:
-        handshake_headers(address.headers)
+        headers = handshake_headers(address.headers)
+        if shows_token(address.url, headers):
+            print(
+                f"warning: the token goes to {masked(address.url)} unencrypted: every machine on the way can read it, and "
+                "use it; give the engine's port `tls` and use wss://",
+                file=sys.stderr,
+            )
         ClientTls(InitOptions(tls=address.tls).tls_options, address.url)
     except ValueError as error:
         raise CommandFailed(str(error)) from None

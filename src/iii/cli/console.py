@@ -102,7 +102,7 @@ def run(arguments: list[str]) -> int:
 
 def _told(options: argparse.Namespace, parser: Parser) -> RemoteConsole:
     from iii.console.remote import RemoteConsole, config_of
-    from iii.net.listening import is_loopback
+    from iii.protocol.address import is_loopback
 
     named = argparse.Namespace(**vars(options), address=options.engine_host, timeout_ms=INVOCATION_TIMEOUT_MS)
     named.port = options.bridge_port

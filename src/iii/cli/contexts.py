@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import stat
 from pathlib import Path
 
 import msgspec
@@ -46,7 +48,9 @@ class Contexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def read_contexts(path: Path) -> Contexts:
     """Raises CommandFailed: the file is unusable."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            _check_owner(path, os.fstat(file.fileno()))
+            content = file.read()
     except FileNotFoundError:
         return Contexts()
     except OSError as error:
@@ -55,6 +59,23 @@ def read_contexts(path: Path) -> Contexts:
         return msgspec.yaml.decode(content, type=Contexts)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # such as of a date that there is not
         raise CommandFailed(f"{path}: not a file of contexts: {error}; correct the file, or remove it") from None
+
+
+def _check_owner(path: Path, status: os.stat_result) -> None:
+    """Who can write the file says where commands go, and with which token. Raises CommandFailed: others can."""
+    if os.name != "posix":
+        return
+    if status.st_uid not in (0, os.geteuid()):
+        raise CommandFailed(
+            f"{path}: the file belongs to another user ({status.st_uid}), who could send your token elsewhere; "
+            "remove it, and add your contexts again"
+        )
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise CommandFailed(
+            f"{path}: other users may write the file (mode {mode:04o}), and could send your token elsewhere; look at what "
+            f"is in it, then: chmod 600 {shlex.quote(str(path))}"
+        )
 
 
 def write_contexts(path: Path, contexts: Contexts) -> None:

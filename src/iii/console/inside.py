@@ -17,7 +17,7 @@ from iii.engine.observing.origin import caller_base
 from iii.protocol.caller_id import caller_member
 from iii.protocol.errors import InvocationError, TriggerRegistrationFailed
 from iii.protocol.ids import new_id
-from iii.protocol.limits import HELD_CALLS_BYTES, INVOCATION_TIMEOUT_MS, RECEIVER_LARGE_BYTES
+from iii.protocol.limits import HELD_CALLS_BYTES, INVOCATION_TIMEOUT_MS, OPEN_CHANNELS, RECEIVER_LARGE_BYTES
 from iii.protocol.messages import NULL, Enqueue, Void
 from iii.protocol.reply import Reply, reply_of
 
@@ -144,6 +144,7 @@ class _InsideWatch:
 
 class _NoCalls:
     cancels_any_call = False
+    channels_limit = OPEN_CHANNELS
 
     def cancel(self, call_id: str) -> bool:
         return False

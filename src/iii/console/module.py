@@ -22,7 +22,8 @@ from iii.engine.bindings import Binding
 from iii.engine.builtin import BUILTIN_FAILED
 from iii.engine.functions import Function
 from iii.engine.module import Module
-from iii.net.listening import in_url, is_loopback
+from iii.net.listening import in_url
+from iii.protocol.address import is_loopback
 from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from iii.engine.access.forwarded import functions_in
+from iii.engine.entrusted import Entrusted
 from iii.engine.owner import Owner
 from iii.engine.ownership import Key
 from iii.engine.provider_calls import ask_to_bind, ask_to_unbind, tell_to_unbind
@@ -26,6 +28,9 @@ from iii.protocol.names import DEFAULT_NAMESPACE, TRIGGER_TYPE_MODULES
 from iii.protocol.suggestion import did_you_mean
 from iii.protocol.wire_errors import encode_error, error_from_text
 
+if TYPE_CHECKING:
+    from iii.engine.access.guard import Access
+
 PARKED = LogEvent(
     __name__, "trigger.parked", logging.WARNING,
     "Trigger was NOT activated: its trigger type is not registered. "
@@ -37,13 +42,6 @@ ANSWER_IGNORED = LogEvent(
     __name__, "trigger.answer_ignored", logging.WARNING, "Answer for a trigger ignored: it is not from the provider of the trigger",
     means="A worker answers for a trigger that another one provides, perhaps since it has lost the type meanwhile.",
 )  # fmt: skip
-MEMBER_IGNORED = LogEvent(
-    __name__, "trigger.member_ignored", logging.WARNING, "Member of a trigger's config ignored: its type has none of that name",
-    means="The member does nothing.",
-    do="Correct its name as `hint` says, or leave it out.",
-)  # fmt: skip
-
-_WARNED_OF = 10  # members of one trigger
 
 
 class _Conditional(msgspec.Struct):
@@ -64,7 +62,7 @@ class Binding:
     """One registered trigger; `provider` is None while it is parked."""
 
     __slots__ = (
-        "_condition", "config", "equality", "function_id", "home", "id", "metadata", "namespace", "orphaned", "provider", "shares",
+        "_condition", "config", "equality", "function_id", "home", "id", "made_by", "metadata", "namespace", "orphaned", "provider", "shares",
         "to_owner", "trigger_namespace", "trigger_type",
     )  # fmt: skip
 
@@ -80,6 +78,7 @@ class Binding:
         trigger_namespace: str | None = None,
         home: str = DEFAULT_NAMESPACE,
         owner: Owner | None = None,
+        made_by: Access | None = None,
     ) -> None:
         self.id = binding_id
         self.trigger_type = trigger_type
@@ -93,6 +92,9 @@ class Binding:
         self.shares: tuple[Share, ...] = (
             () if owner is None else (Share(owner, binding_id),)
         )  # none: it outlives its creator (01 §7.8)
+        self.made_by = (
+            made_by  # the rights with which a session made one that outlives it; None: a trusted connection did
+        )
         self.equality: bytes | None = None  # what others have that may be one with it (P9)
         self.to_owner = False  # it calls the function of its owner, not the one that a lookup finds (P9)
         self.provider: TriggerType | None = None
@@ -112,6 +114,18 @@ class Binding:
             except msgspec.DecodeError:
                 self._condition = None
         return self._condition
+
+    @property
+    def deciders(self) -> Iterable[str]:
+        """Functions that decide whether it fires, or come between; those of a session are its own affair (20 §5)."""
+        return functions_in(self.config) if self.identity is None else ()
+
+    @property
+    def identity(self) -> str | None:
+        """Of those whose it is, or who made it; None: they are trusted (20 §5)."""
+        if self.shares:
+            return self.shares[0].owner.identity
+        return None if self.made_by is None else self.made_by.rights.identity
 
     @property
     def target(self) -> Key:
@@ -140,11 +154,12 @@ Acknowledged = Callable[[InvocationError | None], None]
 class Bindings:
     """Live and parked bindings, by id; keeps each with the provider that serves it now."""
 
-    def __init__(self, trigger_types: TriggerTypeRegistry, turns: Turns) -> None:
+    def __init__(self, trigger_types: TriggerTypeRegistry, turns: Turns, entrusted: Entrusted) -> None:
         self.live: dict[str, Binding] = {}
         self.parked: dict[str, Binding] = {}
         self._types = trigger_types
         self._turns = turns
+        self._entrusted = entrusted
         self._parked_of: dict[str, dict[str, Binding]] = {}  # by type
         self._by_key: dict[Key, dict[str, Binding]] = {}
         self._awaiting: dict[str, Acknowledged] = {}
@@ -170,6 +185,9 @@ class Bindings:
         """
         earlier = self.get(binding.id)
         provider = self._types.resolve(binding.trigger_type, binding.trigger_namespace, binding.home)
+        if provider is not None and provider.owner.in_process:
+            ask_to_bind(provider.owner, binding)  # may refuse: nothing has been touched yet
+        self._entrusted.hold(binding, binding.deciders)
         if provider is None:
             self.drop(earlier)
             self._park(binding)
@@ -179,7 +197,6 @@ class Bindings:
                 acknowledged(None)
             return
         if provider.owner.in_process:
-            ask_to_bind(provider.owner, binding)  # may refuse: nothing has been touched yet
             self.drop(earlier, keep_provider=provider)
             self._make_live(binding, provider)
             if acknowledged is not None:
@@ -326,6 +343,7 @@ class Bindings:
             tell_to_unbind(provider.owner, binding)
 
     def _forget(self, binding: Binding) -> None:
+        self._entrusted.hold(binding, ())
         self._unlink(binding)
         self.give_up_waiting(binding.id)
 
@@ -356,23 +374,3 @@ def _hint(unknown: str) -> str:
 def config_for_builtin(binding: Binding) -> Raw:
     """A missing or null config is `{}` for a type of the engine (T5)."""
     return Raw(b"{}") if binding.config == b"null" else Raw(binding.config)
-
-
-def warn_of_unknown_members(binding: Binding, known: Iterable[str], members: Iterable[str] | None = None) -> None:
-    """A misspelt member does nothing, and whoever looks for the reason finds it in the log.
-
-    Args:
-        known: what the type reads.
-        members: what was sent; those of the config itself unless given.
-    """
-    if members is None:
-        try:
-            members = msgspec.json.decode(config_for_builtin(binding), type=dict[str, Raw])
-        except msgspec.ValidationError:
-            return
-    names = sorted(known)
-    for member in sorted(set(members).difference(names))[:_WARNED_OF]:
-        hint = did_you_mean(member, names, "did you mean '{}'?", f"known: {', '.join(names)}.")
-        MEMBER_IGNORED(
-            trigger=binding.id, trigger_type=binding.trigger_type, function=binding.function_id, member=member[:100], hint=hint
-        )  # fmt: skip

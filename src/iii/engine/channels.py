@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -31,9 +31,9 @@ READ_AHEAD_BYTES = 8 * MIB
 PROMISED_READ_AHEAD_BYTES = 2 * MIB  # of a channel whose other end is in the engine, and takes at once what it can
 # What waits in all channels together; beyond it each holds no more than a share, so that a thousand readers that pause
 # cost megabytes and not gigabytes. No channel stands still for it: its reader makes room in its own share.
-# When more bytes wait in all channels together, each channel reads no further than its own share of 128 KiB.
+# When more bytes wait in all channels together, each channel reads no further than its own share, 128 KiB or less.
 ALL_WAITING_BYTES = 256 * MIB
-SHARE_BYTES = 128 * KIB
+SHARE_BYTES = 128 * KIB  # or less, so that the shares of all channels together are no more than all may hold
 SWEEP_S = 60.0
 _MESSAGE_BYTES = 64  # what a waiting message takes besides its data
 
@@ -101,7 +101,8 @@ class Channel:
 
     __slots__ = (
         "_bytes", "_capacity", "_channels", "_idle", "_left", "_read_ahead_bytes", "_waits", "aborted", "created_at",
-        "creator", "finished", "id", "items", "keys", "kind", "reader", "reader_claimed", "total_bytes", "writer", "writer_claimed",
+        "creator", "finished", "holder", "id", "items", "keys", "kind", "reader", "reader_claimed", "total_bytes", "writer",
+        "writer_claimed",
     )  # fmt: skip
 
     def __init__(
@@ -112,9 +113,11 @@ class Channel:
         created_at: float,
         capacity: int,
         read_ahead_bytes: int,
+        holder: str | None = None,
     ) -> None:
         self._channels = channels
         self.id = channel_id
+        self.holder = holder
         self.keys = keys
         self.created_at = created_at
         self._capacity = capacity
@@ -167,14 +170,16 @@ class Channel:
     def full(self) -> bool:
         """Put no more until `writable`: so much waits beyond the capacity, or twice that within it."""
         waiting = self._bytes
-        ahead = SHARE_BYTES if self._channels.are_crowded else self._read_ahead_bytes
+        ahead = self._channels.share_bytes if self._channels.are_crowded else self._read_ahead_bytes
         self._waits = waiting >= ahead and (len(self.items) > self._capacity or waiting >= 2 * ahead)
         return self._waits
 
     @property
     def crowded(self) -> bool:
         """The capacity is used up: a writer inside the engine puts no more until `writable`."""
-        self._waits = len(self.items) >= self._capacity or (self._bytes >= SHARE_BYTES and self._channels.are_crowded)
+        self._waits = len(self.items) >= self._capacity or (
+            self._channels.are_crowded and self._bytes >= self._channels.share_bytes
+        )
         return self._waits
 
     def finish(self, aborted: bool = False) -> None:
@@ -287,6 +292,7 @@ class Channels:
         self._ttl_s = ttl_s
         self._by_id: dict[str, Channel] = {}
         self._promised: dict[str, _Promise] = {}
+        self._held: Counter[str] = Counter()
         self._sweeper: Timer | None = None
         self.waiting_bytes = 0  # in all of them
 
@@ -295,6 +301,15 @@ class Channels:
         """Together they hold more than they should."""
         return self.waiting_bytes > ALL_WAITING_BYTES
 
+    @property
+    def share_bytes(self) -> int:
+        """How far each reads while they are crowded."""
+        return min(SHARE_BYTES, ALL_WAITING_BYTES // max(len(self._by_id), 1))
+
+    def held_by(self, holder: str) -> int:
+        """How many are there that were created for somebody, whether he is there or not."""
+        return self._held[holder]
+
     def __len__(self) -> int:
         return len(self._by_id) + len(self._promised)
 
@@ -302,11 +317,20 @@ class Channels:
         """Those that are made."""
         return iter(self._by_id.values())
 
-    def create(self, capacity: int = CHANNEL_BUFFER_DEFAULT, creator: str | None = None) -> Channel:
-        """A new channel that holds 1 to 1024 messages before its writer is asked to wait, for a worker of that id."""
+    def create(
+        self, capacity: int = CHANNEL_BUFFER_DEFAULT, holder: str | None = None, creator: str | None = None
+    ) -> Channel:
+        """A new channel that holds 1 to 1024 messages before its writer is asked to wait.
+
+        Args:
+            holder: whose limit it counts for.
+            creator: id of the worker that asked for it.
+        """
         channel_id, key = new_id(), new_id()
         keys: Keys = {"write": key, "read": key}
-        channel = self._new(channel_id, keys, min(max(capacity, 1), CHANNEL_BUFFER_MAX), READ_AHEAD_BYTES)
+        if holder is not None:
+            self._held[holder] += 1
+        channel = self._new(channel_id, keys, min(max(capacity, 1), CHANNEL_BUFFER_MAX), READ_AHEAD_BYTES, holder)
         channel.creator = creator
         return channel
 
@@ -343,11 +367,22 @@ class Channels:
 
     def remove(self, channel: Channel) -> None:
         """Forget a channel; an end that is still at work is told."""
-        if self._by_id.pop(channel.id, None) is not None:
-            channel.dissolve(expired=False)
+        self._remove(channel, expired=False)
 
-    def _new(self, channel_id: str, keys: Keys, capacity: int, read_ahead_bytes: int) -> Channel:
-        channel = Channel(self, channel_id, keys, self._clock.now(), capacity, read_ahead_bytes)
+    def _remove(self, channel: Channel, *, expired: bool) -> None:
+        if self._by_id.pop(channel.id, None) is None:
+            return
+        holder = channel.holder
+        if holder is not None:
+            self._held[holder] -= 1
+            if not self._held[holder]:
+                del self._held[holder]
+        channel.dissolve(expired=expired)
+
+    def _new(
+        self, channel_id: str, keys: Keys, capacity: int, read_ahead_bytes: int, holder: str | None = None
+    ) -> Channel:
+        channel = Channel(self, channel_id, keys, self._clock.now(), capacity, read_ahead_bytes, holder)
         self._by_id[channel_id] = channel
         if self._sweeper is None:
             self._sweep_later()
@@ -362,8 +397,7 @@ class Channels:
         oldest = self._clock.now() - self._ttl_s
         for channel in list(self._by_id.values()):
             if channel.created_at < oldest and not (channel.writer_claimed and channel.reader_claimed):
-                del self._by_id[channel.id]
                 CHANNEL_EXPIRED(limit_s=self._ttl_s)
-                channel.dissolve(expired=True)
+                self._remove(channel, expired=True)
         if self._by_id:
             self._sweep_later()

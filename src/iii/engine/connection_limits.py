@@ -7,7 +7,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from iii.protocol.codec import encode_message
-from iii.protocol.limits import HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
+from iii.protocol.limits import HELD_CALLS_BYTES, OPEN_CHANNELS, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.protocol.messages import (
     RegisterFunction,
     RegisterTrigger,
@@ -33,6 +33,7 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
     Attributes:
         invocation_ms: after which each of its calls is over; None: after its own time only.
         cancels_any_call: whether it may cancel calls of other connections.
+        channels: that it may have at once, together with all of its identity.
     """
 
     registration_bytes: int = REGISTRATION_BYTES
@@ -40,6 +41,7 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
     waiting_bytes: int = HELD_CALLS_BYTES
     invocation_ms: int | None = None
     cancels_any_call: bool = False
+    channels: int = OPEN_CHANNELS
 
 
 class WaitingBytes:

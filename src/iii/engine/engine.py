@@ -92,6 +92,7 @@ class Engine:
     def remove_module(self, module: Installed) -> None:
         """Forget a module and everything it serves."""
         self.modules.remove(module)
+        self.functions.entrusted.hold(module, ())
         for _ in self.registry.withdrawing(module):
             pass
 

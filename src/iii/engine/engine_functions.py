@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.cancelling import Cancelling
+from iii.engine.channel_codes import TOO_MANY_CHANNELS
 from iii.engine.channels import ChannelEnds, CreateChannelRequest
 from iii.engine.disconnecting import WorkerDisconnecting
 from iii.engine.discovery.channels import ChannelDiscovery
@@ -127,6 +128,15 @@ class EngineFunctions(Module):
     @builtin(CREATE_CHANNEL, spec="07 §2.1, 02 §5.1")
     def create_channel(self, request: CreateChannelRequest, invocation: Invocation) -> ChannelEnds:
         """Create a channel; both ends share its id and key, and may be handed to any worker."""
+        caller, channels = invocation.caller, self.engine.channels
+        holder = None
+        if caller is not None:
+            identity = None if caller.guard is None else caller.guard.identity
+            holder, most = identity or caller.worker_id, caller.calling.channels_limit
+            if channels.held_by(holder) >= most:
+                raise TOO_MANY_CHANNELS(
+                    f"{most} channels of this {'connection' if identity is None else 'identity'} are open, the limit of "
+                    "`max_channels`; use the ends of those that are there, or wait until they have expired"
+                )
         capacity = CHANNEL_BUFFER_DEFAULT if request.buffer_size is None else request.buffer_size
-        creator = None if invocation.caller is None else invocation.caller.worker_id
-        return self.engine.channels.create(capacity, creator).ends
+        return channels.create(capacity, holder, None if caller is None else caller.worker_id).ends

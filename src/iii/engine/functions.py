@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 
+from iii.engine.entrusted import Entrusted
 from iii.engine.listeners import Listeners
 from iii.engine.observing.traits import ORDINARY, Traits
 from iii.engine.owner import Owner
@@ -161,7 +162,8 @@ class FunctionRegistry:
         self.served: Listeners[[Key]] = Listeners()
         self._watches: dict[Key, CallWatch] = {}
         self.replica_rules: list[ReplicaRule] = []
-        self.entrusted: set[str] = set()  # ids of functions that decide who may do what: not for sessions (20 §5)
+        self.entrusted = Entrusted()
+        self.entrusted.added.subscribe(self._distrust)
         self.url_caller: UrlCaller | None = None
 
     def find(self, function_id: str, namespace: str | None) -> Function | None:
@@ -208,6 +210,13 @@ class FunctionRegistry:
         """Whether the engine process has it to be observed, which no worker may replace (21 §13)."""
         claims = self.ownership.claims((DEFAULT_NAMESPACE, function_id))
         return bool(claims) and claims[0].traits.is_source
+
+    def _distrust(self, function_id: str) -> None:
+        """Sessions that have an id which decides about access from now on had it first, and lose it."""
+        for namespace in self.namespaces_of(function_id):
+            key = (namespace, function_id)
+            for claim in list(self.ownership.claims(key)):
+                claim.owner.distrusted(key)
 
     def add_builtin(self, function: Function) -> None:
         self._builtin_ids.add(function.id)

@@ -78,6 +78,8 @@ class Calls(Protocol):
 
     cancels_any_call: bool
     """Whether it may cancel those of others (P11)."""
+    channels_limit: int
+    """Channels that it may have at once (07 §2.6)."""
 
     def cancel(self, call_id: str) -> bool:
         """End its first call with this id; False: it waits for none."""

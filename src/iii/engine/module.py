@@ -89,6 +89,9 @@ class Module:
     async def stop(self) -> None:
         """Let go of it again (L4)."""
 
+    def removed(self) -> None:
+        """It was stopped and does not come back, for it is no longer in the configuration."""
+
     def part(self, kind: Callable[..., object]) -> object:
         """Make one of `parts`."""
         return kind(self.engine)
@@ -120,6 +123,9 @@ class Module:
         """A binding is gone."""
 
     def evicted(self, key: Key) -> None:
+        """Modules are trusted."""
+
+    def distrusted(self, key: Key) -> None:
         """Modules are trusted."""
 
     def binding_refused(self, binding: Binding, registered_id: str, error: bytes) -> None:

@@ -63,5 +63,8 @@ class Owner(Protocol):
     def evicted(self, key: Key) -> None:
         """A trusted owner has taken an id that it had (20 §5)."""
 
+    def distrusted(self, key: Key) -> None:
+        """An id that it has decides about access from now on (20 §5)."""
+
     def binding_refused(self, binding: Binding, registered_id: str, error: bytes) -> None:
         """As an owner of a binding, by the id that it gave: its provider said no; `error` is the error object."""

@@ -52,7 +52,7 @@ class Registry:
         self.functions = FunctionRegistry()
         self.expected = Expectations()
         self.trigger_types = TriggerTypeRegistry()
-        self.bindings = Bindings(self.trigger_types, turns)
+        self.bindings = Bindings(self.trigger_types, turns, self.functions.entrusted)
         self.binding_owners = BindingOwners(self.bindings, self.functions.ownership)
 
     def install(self, module: Installed, observable: Iterable[Function] = ()) -> None:

@@ -108,21 +108,21 @@ class Connection(FrameListener, Generic[B]):
     """A WebSocket that is open, from `open` on.
 
     Attributes:
-        handler: says what is done with its messages.
+        handler: says what is done with its messages; `text` and `binary` do it, looked up when it has opened.
         heard: whether a frame came since `lives` was last asked.
         silent_since: when that was.
     """
 
     __slots__ = (
-        "_binary", "_closing", "_drains", "_finishing", "_gone", "_held", "_logs", "_loop", "_lost", "_make_outbox", "_text", "handler",
-        "heard", "inbox", "ip_address", "outbox", "silent_since", "transport", "unanswered",
+        "_closing", "_drains", "_finishing", "_gone", "_held", "_logs", "_loop", "_lost", "_make_outbox", "binary", "handler",
+        "heard", "inbox", "ip_address", "outbox", "silent_since", "text", "transport", "unanswered",
     )  # fmt: skip
 
     inbox: Inbox
     outbox: B
     transport: asyncio.Transport
-    _text: Callable[[bytes], None]
-    _binary: Callable[[bytes], None]
+    text: Callable[[bytes], None]
+    binary: Callable[[bytes], None]
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class Connection(FrameListener, Generic[B]):
         self.outbox = self._make_outbox(transport)
         self.inbox = Inbox(transport, self.handler.max_message_bytes, self._deliver)
         self.handler.opened(self)
-        self._text, self._binary = self.handler.text, self.handler.binary
+        self.text, self.binary = self.handler.text, self.handler.binary
 
     def on_ws_connected(self, transport: PicowsTransport) -> None:
         if transport.is_client_side:
@@ -172,7 +172,7 @@ class Connection(FrameListener, Generic[B]):
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._refuse(CloseCode.PROTOCOL_ERROR, "reserved bits are set, but no extension was negotiated")
         elif kind is TEXT and frame.fin and self.inbox.plain:  # first: nearly all traffic
-            self._text(frame.get_payload_as_bytes())
+            self.text(frame.get_payload_as_bytes())
         else:
             if kind is PINGED:
                 self._pinged(frame.get_payload_as_bytes())
@@ -209,9 +209,9 @@ class Connection(FrameListener, Generic[B]):
         if kind is CLOSED:
             self._peer_closes(payload)
         elif kind is BINARY:
-            self._binary(payload)
+            self.binary(payload)
         else:
-            self._text(payload)
+            self.text(payload)
 
     def _pinged(self, payload: bytes) -> None:
         """Answer in order with everything else; of a slow reader's pings only the last one (RFC 6455 §5.5.3)."""
@@ -353,7 +353,7 @@ class Connection(FrameListener, Generic[B]):
         self.tell_end()
         self.handler.gone()
         self.handler = _NOBODY  # the old one leads back here: both are freed without the collector
-        self._text, self._binary = self.handler.text, self.handler.binary
+        self.text, self.binary = self.handler.text, self.handler.binary
 
 
 def _close_of(payload: bytes) -> tuple[int | None, str]:

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import logging
 import socket
-from ipaddress import ip_address
 
 from iii.net.port_holder import OWN, port_holder
 from iii.protocol.log_event import LogEvent
@@ -75,16 +74,6 @@ def port_of(listening: socket.socket) -> int:
 def in_url(host: str) -> str:
     """The host as it stands before `:PORT`."""
     return f"[{host}]" if ":" in host else host
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can connect to it."""
-    if host in _LOOPBACK_HOSTS:
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _other_loopback(port: int) -> list[socket.socket]:

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from iii.net.opening import open_at_once
 from iii.protocol.limits import MIB
 from iii.protocol.start_failure import StartFailure
 
@@ -167,7 +168,7 @@ def _shake_hands(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
 
 def _text_of(path: str, option: str) -> str:
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
+        with open(path, "rb", opener=open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise BadTlsFile(option, f"{path}: not a regular file; give a PEM file")
             content = file.read(_FILE_BYTES + 1)
@@ -180,10 +181,6 @@ def _text_of(path: str, option: str) -> str:
     if len(content) > _FILE_BYTES:
         raise BadTlsFile(option, f"{path}: exceeds the limit of {_FILE_BYTES} bytes; give a PEM file")
     return content.decode("latin-1")
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe without a writer would never open
 
 
 def _state_of(path: str) -> tuple[int, ...] | None:

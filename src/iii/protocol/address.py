@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
+from iii.protocol.query import query_params
+
 HIDDEN = "***"
 
 _CREDENTIALS = re.compile(r"(?<=//)[^/?#]*@")
@@ -36,6 +38,27 @@ def fault_of(url: str) -> str | None:
         except UnicodeError:
             return ": the host is not a valid name"
     return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to it."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def shows_token(url: str, headers: Mapping[str, str]) -> bool:
+    """Whether a token or a password goes over the network unencrypted."""
+    if not url.lower().startswith("ws:"):
+        return False
+    parts = urlsplit(url)
+    if is_loopback(parts.hostname or ""):
+        return False
+    named = any(name.lower() == "authorization" for name in headers)
+    return named or parts.password is not None or "token" in query_params(parts.query)
 
 
 def masked(url: str) -> str:

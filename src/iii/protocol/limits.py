@@ -274,6 +274,8 @@ LONGEST_TIMEOUT_MS = 365 * 24 * 3_600_000
 CHANNEL_BUFFER_DEFAULT = 64
 # Most messages that the creator of a channel may ask for; larger numbers count as this. (07 §2.1)
 CHANNEL_BUFFER_MAX = 1024
+# Channels that one connection, or all sessions of one identity, may have at once; set with `max_channels`. (07 §2.6)
+OPEN_CHANNELS = 10_000
 # Lifetime of a channel with an end that no worker has opened; set with `channel_ttl_seconds`. (07 §2.6)
 CHANNEL_TTL_S = 300.0
 # Wait for frames that a writer sent right behind its Close. (07 §2.5)

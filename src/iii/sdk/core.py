@@ -30,11 +30,11 @@ from iii.sdk.departure import Departure
 from iii.sdk.discovery import Discovery
 from iii.sdk.draining import Draining
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.engine_address import handshake_headers
 from iii.sdk.executor import Executor, HandlerTask
 from iii.sdk.inbound import Inbound
 from iii.sdk.loop_watch import LoopWatch
 from iii.sdk.observers import Observers
+from iii.sdk.open_token import shown_headers
 from iii.sdk.options import InitOptions, ReconnectionConfig
 from iii.sdk.outgoing_calls import OutgoingCalls
 from iii.sdk.registrar import Registrar
@@ -92,7 +92,7 @@ class WorkerCore:
         self._name_told_s: float | None = None  # that were left when the log said so
         self._registered: WorkerRegistered | None = None
         namespace = self.namespace = options.effective_namespace
-        headers = handshake_headers(options.headers)
+        headers = shown_headers(url, options.headers)
         tls = ClientTls(options.tls_options, url)
         reconnection = options.reconnection_config or ReconnectionConfig()
         self.connection = EngineConnection(url, headers, reconnection, self, loop, tls=tls)

@@ -55,6 +55,9 @@ class Commit:
                 entry = entry._replace(config=part.in_force)
             if part in self.parts:
                 part.move(entry)
+        for part in plan.removed:
+            if part not in self.parts:
+                part.module.removed()
 
     async def _change_all(
         self, changes: tuple[tuple[Part, ModuleEntry], ...], *, retries: bool

@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import Path
 
+from iii.net.opening import open_at_once
 from iii.protocol.limits import MIB
 from iii.protocol.start_failure import StartFailure
 
@@ -92,11 +93,6 @@ def read_text(path: Path) -> str:
         raise StartFailure(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
     except OSError as error:
         raise StartFailure(f"cannot read {path}: {error.strerror}") from None
-
-
-def open_at_once(path: str, flags: int) -> int:
-    """An opener that does not wait for the writer of a named pipe."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _kind(mode: int) -> str:

@@ -49,6 +49,7 @@ def rights_of(config: GrantConfig, listener: str, kind: Kind = "token", key: tup
         calls_urls=any(role.calls_urls for role in roles),
         prefix=config.prefix,
         roles=tuple(each for each in config.allow if isinstance(each, str) and each in ROLES),
+        granted_by=f"`allow` of {kind} '{config.name}'",
     )
 
 

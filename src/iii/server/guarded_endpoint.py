@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from iii.server.large_messages import LargeMessages
 
 
+def _unheard(message: bytes) -> None:
+    """Nobody is there yet; the connection is not read from."""
+
+
 class GuardedEndpoint(WorkerEndpoint):
     """A worker's. Where it is not let in it never has a session."""
 
@@ -35,7 +39,7 @@ class GuardedEndpoint(WorkerEndpoint):
     ) -> None:
         super().__init__(engine, connections, large, limits, door.client)
         self._door = door
-        self.text, self.binary = self._text, self._binary
+        self.text = self.binary = _unheard
 
     @property
     def may_be_silent(self) -> bool:
@@ -51,16 +55,8 @@ class GuardedEndpoint(WorkerEndpoint):
 
     def _let_in(self, access: Access) -> None:
         self.session = self._engine.connect(self, self._limits, access)
-
-    def _text(self, message: bytes) -> None:
-        session = self._admitted
-        if session is not None:
-            session.receive(message)
-
-    def _binary(self, message: bytes) -> None:
-        session = self._admitted
-        if session is not None:
-            session.receive_binary(message)
+        self.text, self.binary = self.session.receive, self.session.receive_binary
+        self.connection.text, self.connection.binary = self.text, self.binary
 
     def silent(self) -> None:
         if self._admitted is not None:

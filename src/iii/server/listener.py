@@ -9,7 +9,7 @@ from iii.engine.access.changed_rules import change_rules
 from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.net.acceptor import Acceptor
-from iii.net.connection import ConnectionHandler
+from iii.net.connection import Connection, ConnectionHandler
 from iii.net.http_head import RequestHead
 from iii.net.http_upgrade import Endpoint, PlainResponse
 from iii.net.outbox import Outbox
@@ -58,6 +58,20 @@ class Listener(Acceptor):
         for connection in self.connections:
             if isinstance(connection.handler, GuardedTelemetryEndpoint):
                 connection.close(CloseCode.SERVICE_RESTART, "access rules changed")
+
+    def let_in_again(self, admission: Admission | None, *, telemetry_by_address: bool) -> None:
+        """Connections are sessions from now on, or no longer: those that are there log in again, channels go on."""
+        self.admission = admission
+        self._telemetry_by_address = telemetry_by_address
+        for connection in list(self.connections):
+            if isinstance(connection.handler, WorkerEndpoint | TelemetryEndpoint | GuardedTelemetryEndpoint):
+                _send_away(connection)
+
+    def send_all_away(self) -> None:
+        """What is there has not shown what is demanded from now on."""
+        self._abort_pending()
+        for connection in list(self.connections):
+            _send_away(connection)
 
     def adjust(
         self,
@@ -121,6 +135,11 @@ class Listener(Acceptor):
             peer.guard is not None and peer.guard.rules is rules and peer.link.ip_address == address
             for peer in self.engine.roster.connections.values()
         )
+
+
+def _send_away(connection: Connection[Outbox]) -> None:
+    connection.tell_end()  # at once: it may do nothing more
+    connection.close(CloseCode.SERVICE_RESTART, "access rules changed")
 
 
 def _address(request: RequestHead) -> str:

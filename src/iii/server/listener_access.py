@@ -17,7 +17,6 @@ def admission_of(
     engine: Engine, listener: str, rbac: RbacConfig | None, middleware: str | None, tls: TlsConfig | None = None
 ) -> Admission | None:
     """None: everybody is let in and trusted. Raises StartFailure."""
-    _entrust(engine, middleware)
     if rbac is None:
         if middleware is None:
             return None
@@ -27,7 +26,6 @@ def admission_of(
         trigger=rbac.on_trigger_registration_function_id,
         trigger_type=rbac.on_trigger_type_registration_function_id,
     )
-    _entrust(engine, rbac.auth_function_id, hooks.function, hooks.trigger, hooks.trigger_type)
     rules = ListenerRules(
         listener=listener,
         exposed=_exposed(rbac),
@@ -47,9 +45,17 @@ def admission_of(
     return Admission(engine.router, engine.clock, rules, tokens, certificates)
 
 
-def _entrust(engine: Engine, *function_ids: str | None) -> None:
-    """They decide who may do what: not for sessions (20 §5)."""
-    engine.functions.entrusted.update(each for each in function_ids if each is not None)
+def deciding(rbac: RbacConfig | None, middleware: str | None) -> tuple[str | None, ...]:
+    """Functions that decide who may do what: not for sessions (20 §5)."""
+    if rbac is None:
+        return (middleware,)
+    return (
+        middleware,
+        rbac.auth_function_id,
+        rbac.on_function_registration_function_id,
+        rbac.on_trigger_registration_function_id,
+        rbac.on_trigger_type_registration_function_id,
+    )
 
 
 def _exposed(rbac: RbacConfig) -> tuple[FunctionFilter, ...]:

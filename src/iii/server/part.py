@@ -60,8 +60,12 @@ class Part:
 
     async def start(self) -> None:
         self.begun = True
-        with placed(self.entry):
-            await self.module.start()
+        try:
+            with placed(self.entry):
+                await self.module.start()
+        except BaseException:
+            self.module.engine.functions.entrusted.hold(self.module, ())
+            raise
 
     @classmethod
     def made(cls, engine: Engine, entry: ModuleEntry) -> Part:

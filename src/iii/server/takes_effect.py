@@ -35,7 +35,7 @@ _RULES = {
     "iii-state": _Rule(_NOW, dict.fromkeys(("adapter", "save_interval_ms"), _MODULE)),
     "iii-stream": _Rule(_NOW, dict.fromkeys(("adapter", "host"), _MODULE)),
     "iii-telemetry": _Rule(_NOW),
-    "iii-worker-manager": _Rule(_NOW, dict.fromkeys(("host", "middleware_function_id", "rbac"), _MODULE)),
+    "iii-worker-manager": _Rule(_NOW, {"host": _MODULE}),
 }
 
 

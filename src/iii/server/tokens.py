@@ -11,11 +11,11 @@ from os.path import expanduser
 from typing import Any
 
 from iii.engine.access.rights import Rights
+from iii.net.opening import open_at_once
 from iii.protocol.access_token import LONGEST, fault_of_token, hash_of, is_hash
 from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.server.access_config import TokenConfig
-from iii.server.config_text import open_at_once
 from iii.server.grants import rights_of
 
 TOKEN_FILE_READ = LogEvent(

@@ -6,21 +6,28 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from iii.engine.access.made_triggers import change_made, revoke_made
 from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.engine.module import Adjusted, Module
 from iii.engine.replicas import ReplicaRule
-from iii.net.listening import is_loopback
 from iii.net.server_tls import server_tls
 from iii.net.tls_config import TlsConfig
 from iii.net.trusted_proxies import TrustedProxies
-from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
+from iii.protocol.address import is_loopback
+from iii.protocol.limits import (
+    HANDSHAKE_TIMEOUT_MS,
+    HELD_CALLS_BYTES,
+    OPEN_CHANNELS,
+    REGISTRATION_BYTES,
+    REGISTRATIONS_BYTES,
+)
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
 from iii.protocol.start_failure import StartFailure
 from iii.server.access_config import RbacConfig
 from iii.server.listener import Listener
-from iii.server.listener_access import admission_of
+from iii.server.listener_access import admission_of, deciding
 
 PORT_IS_OPEN = LogEvent(
     __name__, "worker_port.open", logging.WARNING, "Worker port has no access control and is open to other machines",
@@ -63,6 +70,14 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
             description="Limit of the calls of one connection that wait for registrations, in bytes; further ones are refused.",
         ),
     ] = HELD_CALLS_BYTES
+    max_channels: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Limit of the channels that one connection, or all sessions of one identity, have at once; creating "
+            "further ones is refused.",
+        ),
+    ] = OPEN_CHANNELS
     tls: Annotated[
         TlsConfig | None, Meta(description="Certificate of the port; absent: its connections are not encrypted.")
     ] = None
@@ -126,8 +141,22 @@ class WorkerManager(Module):
 
     async def start(self) -> None:
         self.engine.functions.replica_rules += self.config.replicas
+        self._entrust(self.config)
         await self.listener.open()
+        self._judge_made()
         self._warn_if_open()
+
+    def _judge_made(self) -> None:
+        """Triggers of sessions that another listener of this name let in."""
+        if self.listener.admission is not None:
+            change_made(self.engine, self.listener.admission, self.instance)
+
+    def removed(self) -> None:
+        if self.listener.admission is not None:
+            revoke_made(self.engine, self.listener.admission.rules.listener)
+
+    def _entrust(self, config: WorkerManagerConfig) -> None:
+        self.engine.functions.entrusted.hold(self, deciding(config.rbac, config.middleware_function_id))
 
     def _warn_if_open(self) -> None:
         if self.config.rbac is None and not is_loopback(self.listener.host):
@@ -142,9 +171,7 @@ class WorkerManager(Module):
         Raises StartFailure.
         """
         old, moved = self.config, config.port != self.config.port
-        rights = _rights(config) != _rights(old)
-        both = config.rbac is not None and old.rbac is not None  # else connections become sessions, or trusted
-        if not moved and ((rights and not both) or config.host != old.host or _verifies(config) != _verifies(old)):
+        if not moved and config.host != old.host:
             return Adjusted.MODULE
         left, proxies = self.listener, _proxies(config)
         if moved:
@@ -153,19 +180,34 @@ class WorkerManager(Module):
             self.listener = listener
         else:
             tls = left.tls if config.tls == old.tls else server_tls(config.tls, self.instance)
-            if rights and config.rbac is not None:
-                middleware = config.middleware_function_id
-                admission = admission_of(self.engine, self.instance, config.rbac, middleware, config.tls)
-                assert admission is not None
-                left.judge_by(admission, telemetry_by_address=config.rbac.allow_telemetry_same_ip)
+            self._other_rights(config)
             left.adjust(config.handshake_timeout_ms, _limits(config), tls, proxies)
+            if _demands_certificates(config) and not _demands_certificates(old):
+                left.send_all_away()
         self._forget_replicas()
         self.config = config
+        self._entrust(config)
         self.engine.functions.replica_rules += config.replicas
         if moved:
+            self._judge_made()
+        if moved or old.rbac is not None:
             self._warn_if_open()
+        if moved:
             await left.close()
         return Adjusted.NOW
+
+    def _other_rights(self, config: WorkerManagerConfig) -> None:
+        """Raises StartFailure."""
+        old, rbac, middleware = self.config, config.rbac, config.middleware_function_id
+        if (rbac, middleware) == (old.rbac, old.middleware_function_id):
+            return
+        admission = admission_of(self.engine, self.instance, rbac, middleware, config.tls)
+        by_address = rbac is not None and rbac.allow_telemetry_same_ip
+        if admission is not None and rbac is not None and old.rbac is not None:
+            self.listener.judge_by(admission, telemetry_by_address=by_address)
+        else:
+            self.listener.let_in_again(admission, telemetry_by_address=by_address)
+            self._judge_made()
 
     async def renew(self) -> None:
         await self.listener.renew()
@@ -194,13 +236,9 @@ def _proxies(config: WorkerManagerConfig) -> TrustedProxies | None:
     return TrustedProxies(config.trusted_proxies)
 
 
-def _rights(config: WorkerManagerConfig) -> tuple[object, ...]:
-    return config.rbac, config.middleware_function_id
-
-
-def _verifies(config: WorkerManagerConfig) -> bool:
-    """Whether client certificates are verified, which connections cannot learn later."""
-    return config.tls is not None and config.tls.client_ca is not None
+def _demands_certificates(config: WorkerManagerConfig) -> bool:
+    """Whether connections without a verified certificate are not let in."""
+    return config.tls is not None and config.tls.client_ca is not None and config.tls.client_auth == "required"
 
 
 def _limits(config: WorkerManagerConfig) -> ConnectionLimits:
@@ -210,4 +248,5 @@ def _limits(config: WorkerManagerConfig) -> ConnectionLimits:
         waiting_bytes=config.max_waiting_bytes,
         invocation_ms=config.max_invocation_ms,
         cancels_any_call=config.cancel_any_call,
+        channels=config.max_channels,
     )

@@ -18,7 +18,7 @@ from iii.protocol.access_token import hash_of, new_token
 from iii.protocol.telemetry import TelemetryKind
 from iii.server.access_config import RbacConfig, TokenConfig
 from iii.server.listener import Listener
-from iii.server.listener_access import admission_of
+from iii.server.listener_access import admission_of, deciding
 from tests.integration.server.raw_socket import BINARY, CLOSE, RawSocket
 from tests.integration.server.waiting import Open, until
 from tests.machine import scaled
@@ -37,6 +37,7 @@ async def guarded(engine: Engine) -> AsyncIterator[OpenGuarded]:
 
     async def opened(rbac: RbacConfig) -> Listener:
         admission = admission_of(engine, "rbac", rbac, None)
+        engine.functions.entrusted.hold("rbac", deciding(rbac, None))
         by_address = rbac.allow_telemetry_same_ip
         listener = Listener(engine, "127.0.0.1", 0, 10_000, admission=admission, telemetry_by_address=by_address)
         await listener.open()

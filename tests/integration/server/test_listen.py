@@ -16,7 +16,7 @@ import pytest
 
 from iii.engine.engine import Engine
 from iii.net import acceptor, descriptors, listening, port_holder
-from iii.net.listening import is_loopback
+from iii.protocol.address import is_loopback
 from iii.protocol.start_failure import StartFailure
 from iii.server.worker_manager import WorkerManager, WorkerManagerConfig
 from tests.integration.server.raw_socket import RawSocket

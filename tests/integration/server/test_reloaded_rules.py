@@ -79,3 +79,45 @@ async def test_20_check_43_sessions_of_tokens_that_stay_are_untouched(
             await goes.shutdown_async()
     finally:
         await engine.stop()
+
+
+async def test_20_10_a_listener_gets_rules_and_loses_them_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers log in again; the port, its channels and everybody else stay."""
+    monkeypatch.chdir(tmp_path)
+    config = "workers:\n  - {name: iii-worker-manager, config: {port: 0}}\n  - {name: iii-worker-manager, config: {port: 0}}\n"
+    engine = Reloading(tmp_path / "config.yaml", config)
+    await engine.start()
+    try:
+        manager = engine.module("iii-worker-manager#1")
+        port, elsewhere = manager.listener.port, engine.worker.worker_id
+        stays, goes = await session(port, "stays"), await session(port, "goes")
+        try:
+            channel = await stays.create_channel_async()
+            await channel.writer.send_message("before")
+            first = stays.worker_id
+
+            assert await engine.write(rules(("stays", "allow: ['match(\"api::a\")']")))
+
+            assert engine.module("iii-worker-manager#1") is manager
+            assert manager.listener.port == port
+            assert engine.worker.worker_id == elsewhere
+            await until(lambda: stays.worker_id != first and stays.get_connection_state() == "connected")
+            await until(lambda: goes.get_connection_state() != "connected")
+            assert await called(stays, "api::b") == "FORBIDDEN"
+            await channel.writer.send_message("after")
+            second = stays.worker_id
+
+            assert await engine.write(config)
+
+            assert engine.module("iii-worker-manager#1") is manager
+            await until(lambda: stays.worker_id != second and stays.get_connection_state() == "connected")
+            await until(lambda: goes.get_connection_state() == "connected")
+            assert await called(stays, "api::b") == "function_not_found"
+            await channel.writer.close()
+        finally:
+            await stays.shutdown_async()
+            await goes.shutdown_async()
+    finally:
+        await engine.stop()

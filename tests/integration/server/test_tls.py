@@ -14,12 +14,14 @@ import pytest_asyncio
 
 import iii
 from iii.engine.engine import Engine
+from iii.engine.module import Adjusted
 from iii.net import tls_greeting
 from iii.net.server_tls import ServerTls
 from iii.net.tls_config import TlsConfig
 from iii.server.access_config import CertificateConfig, RbacConfig, TokenConfig
 from iii.server.listener import Listener
 from iii.server.listener_access import admission_of
+from iii.server.worker_manager import WorkerManager, WorkerManagerConfig
 from tests.certificates import Authority, Issued
 from tests.integration.server.waiting import until
 
@@ -306,3 +308,32 @@ def greeting() -> bytes:
     with pytest.raises(ssl.SSLWantReadError):
         client.do_handshake()
     return outgoing.read()
+
+
+async def test_20_10_a_port_that_comes_to_require_certificates_sends_all_away_and_stays_open(
+    engine: Engine, files: Issued, authority: Authority
+) -> None:
+    """What is there has shown none; where they are no longer required nobody is disturbed."""
+
+    def config(**options: Any) -> WorkerManagerConfig:
+        return WorkerManagerConfig(port=0, tls=TlsConfig(cert=str(files.cert), key=str(files.key), **options))
+
+    demanding, own = config(client_ca=str(authority.file)), authority.issue("worker", "worker.example")
+    manager = WorkerManager(engine, config())
+    await manager.start()
+    port = manager.listener.port
+    try:
+        async with connecting(manager.listener, authority) as before:
+            assert await manager.adjust(demanding) is Adjusted.NOW
+            await until(lambda: before.get_connection_state() != "connected")
+        await refused(connecting(manager.listener, authority))
+        async with connecting(
+            manager.listener, authority, client_cert=str(own.cert), client_key=str(own.key)
+        ) as certified:
+            assert await manager.adjust(config()) is Adjusted.NOW
+            async with connecting(manager.listener, authority) as without:
+                assert await without.trigger_async({"function_id": "engine::workers::list"})
+            assert await certified.trigger_async({"function_id": "engine::workers::list"})
+        assert manager.listener.port == port
+    finally:
+        await manager.stop()

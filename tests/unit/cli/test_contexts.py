@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -149,3 +150,54 @@ def test_08_4_9_a_token_is_one_line_and_not_further_headers(monkeypatch: pytest.
     with pytest.raises(CommandFailed, match="III_TOKEN: it is not text of one line") as refused:
         asked()
     assert TOKEN not in str(refused.value)
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602])
+def test_22_6_a_file_that_others_may_write_is_refused(mode: int) -> None:
+    kept("prod", *KEPT)
+    contexts_file().chmod(mode)
+
+    with pytest.raises(CommandFailed) as refused:
+        asked("--context", "prod")
+
+    assert f"mode {mode:04o}" in str(refused.value)
+    assert f"chmod 600 {contexts_file()}" in str(refused.value)
+    contexts_file().chmod(0o644)
+    assert asked("--context", "prod").url == "ws://prod:1"
+
+
+def test_22_6_a_file_of_another_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept("prod", *KEPT)
+    owner = contexts_file().stat().st_uid
+    monkeypatch.setattr("os.geteuid", lambda: owner + 1)
+    if owner == 0:  # root's files are believed, as its programs are
+        assert asked("--context", "prod").url == "ws://prod:1"
+        os.chown(contexts_file(), 12_345, -1)
+
+    with pytest.raises(CommandFailed, match="belongs to another user"):
+        asked("--context", "prod")
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("ws://far.example:1", True),
+        ("WS://10.1.2.3:1", True),
+        ("ws://localhost:1", False),
+        ("ws://127.0.0.9:1", False),
+        ("ws://[::1]:1", False),
+    ],
+)
+def test_22_5_a_token_that_others_can_read_is_warned_of(
+    url: str, warned: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked("--url", url)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("III_TOKEN", TOKEN)
+
+    asked("--url", url)
+
+    said = capsys.readouterr().err
+    assert ("unencrypted" in said) is warned
+    assert ("use wss://" in said) is warned
+    assert TOKEN not in said

@@ -8,7 +8,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from iii.engine.channels import ALL_WAITING_BYTES, READ_AHEAD_BYTES, SWEEP_S, Channel, Channels, Direction, Item
+from iii.engine.channels import (
+    ALL_WAITING_BYTES,
+    READ_AHEAD_BYTES,
+    SHARE_BYTES,
+    SWEEP_S,
+    Channel,
+    Channels,
+    Direction,
+    Item,
+)
 from iii.protocol.limits import CHANNEL_BUFFER_MAX, CHANNEL_TTL_S
 from iii.testing import FakeClock
 
@@ -356,3 +365,13 @@ def test_http_minor_many_readers_that_pause_cost_a_share_each(channels: Channels
     for channel in all_of_them:
         channels.remove(channel)
     assert channels.waiting_bytes == 0
+
+
+def test_07_2_5_shares_of_very_many_channels_are_smaller(channels: Channels) -> None:
+    """So that all shares together are bounded, too."""
+    all_of_them = [channels.create() for _ in range(4 * ALL_WAITING_BYTES // SHARE_BYTES)]
+
+    assert channels.share_bytes == SHARE_BYTES // 4
+    for channel in all_of_them:
+        channels.remove(channel)
+    assert channels.share_bytes == SHARE_BYTES

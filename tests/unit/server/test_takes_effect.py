@@ -107,7 +107,7 @@ async def test_18_s3_2_each_option_counts_when_the_command_says(
 
 def test_18_s3_2_parts_of_an_option_and_further_instances_count_as_it_does() -> None:
     assert takes_effect("iii-queue", "queue_configs.emails.concurrency") is Adjusted.NOW
-    assert takes_effect("iii-worker-manager#1", "rbac.tokens[0].name") is Adjusted.MODULE
+    assert takes_effect("iii-worker-manager#1", "rbac.tokens[0].name") is Adjusted.NOW
     assert takes_effect("iii-observability", "alerts[0].threshold") is Adjusted.NOW
     assert catalogue.by_name("iii-exec#2") is not None
     assert takes_effect("iii-exec#2", "exec") is Adjusted.MODULE

@@ -40,6 +40,15 @@ def test_20_2_a_new_token_is_one() -> None:
     assert TOKEN not in hash_of(TOKEN)
 
 
+def test_20_8_the_remedy_names_the_token() -> None:
+    """Not `expose_functions`, which would let all others call it too."""
+    found = rights(allow=("worker",))
+
+    assert refusal(RULES, found, "app::f", None, b"null") == (
+        "function 'app::f' not allowed (add to `allow` of token 't')"
+    )
+
+
 @pytest.mark.parametrize(
     ("token", "fault"),
     [

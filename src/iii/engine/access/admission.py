@@ -11,8 +11,8 @@ from iii.engine.access.codes import AUTH_ERROR
 from iii.engine.access.decision import INFRASTRUCTURE
 from iii.engine.access.failed_logins import FailedLogins
 from iii.engine.access.guard import Access
-from iii.engine.access.question import Question
 from iii.engine.access.rights import BadAuthResult, read_auth_result
+from iii.engine.question import Question
 from iii.protocol.query import query_params
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Login:
         self._decided = None
         self._wait_no_more()
         if self._question is not None:
-            self._question.withdraw()
+            self._question.withdraw(cancels=True)
 
     def _wait_no_more(self) -> None:
         if self._timer is not None:

@@ -10,7 +10,8 @@ from msgspec import Raw
 
 from iii.engine.access.codes import AUTH_ERROR
 from iii.engine.access.guard import Access
-from iii.engine.access.registering import function_refusal, type_refusal
+from iii.engine.access.made_triggers import change_made, rights_now
+from iii.engine.access.registering import ENTRUSTED, function_refusal, type_refusal
 from iii.engine.access.trigger_gate import check_target
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.errors import InvocationForbidden
@@ -20,7 +21,7 @@ from iii.protocol.messages import RegisterTrigger, UnregisterFunction, Unregiste
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from iii.engine.access.admission import Admission, Certificates
+    from iii.engine.access.admission import Admission
     from iii.engine.access.guard import Guard
     from iii.engine.access.rights import Rights
     from iii.engine.access.rules import ListenerRules
@@ -47,7 +48,8 @@ def change_rules(engine: Engine, admission: Admission, other: Admission) -> None
     for peer in list(engine.roster.connections.values()):
         guard = peer.guard
         if guard is not None and guard.rules is old and not peer.ended:
-            _judge_again(engine, peer, guard, rules, _rights_now(admission, old, certificates, guard.rights))
+            _judge_again(engine, peer, guard, rules, rights_now(admission, old, certificates, guard.rights))
+    change_made(engine, admission, old.listener, certificates)
 
 
 def _judge_again(engine: Engine, peer: Peer, guard: Guard, rules: ListenerRules, rights: Rights | None) -> None:
@@ -71,6 +73,8 @@ def _withdrawing(registry: Registry, peer: Peer, guard: Guard) -> Iterator[None]
     for function in registry.functions.ownership.claims_of(peer):
         given = registering.functions.given(function.id)
         why = function_refusal(guard, given, peer.namespace, function.invocation)
+        if why is None and registering.is_entrusted(function.id):
+            why = ENTRUSTED
         if why is not None:
             registering.drop(peer, UnregisterFunction(given), why)
         yield
@@ -104,17 +108,3 @@ def _as_sent(binding: Binding, trigger_id: str) -> RegisterTrigger:
 def _end(peer: Peer, code: CloseCode, reason: str) -> None:
     peer.link.close(code, reason)
     peer.close()
-
-
-def _rights_now(
-    admission: Admission, old: ListenerRules, certificates: Certificates | None, rights: Rights
-) -> Rights | None:
-    """Of a session, by what let it in; None: that is gone."""
-    if rights.identity == old.anonymous.identity:
-        return admission.rules.anonymous if admission.is_open else None
-    if rights.by_auth_function:
-        return rights if admission.rules.auth_function == old.auth_function else None
-    found = None if admission.tokens is None else admission.tokens.renewed(rights)
-    if found is None and admission.certificates is not None and certificates is not None:
-        found = admission.certificates.renewed(rights, certificates)
-    return found

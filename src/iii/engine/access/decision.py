@@ -43,4 +43,4 @@ def refusal(
         or any(each.fits(function_id, where, metadata) for each in rights.exposed)
     ):
         return None
-    return f"function '{function_id}' not allowed (add to rbac.expose_functions)"
+    return f"function '{function_id}' not allowed (add to {rights.granted_by})"

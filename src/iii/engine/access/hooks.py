@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, Raw, Struct
 
-from iii.engine.access.question import Question
+from iii.engine.question import Question
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -113,7 +113,7 @@ class HookCall:
     def withdraw(self) -> None:
         """The session is gone."""
         if self._question is not None:
-            self._question.withdraw()
+            self._question.withdraw(cancels=True)
 
     def _answered(self, result: bytes | None, error: InvocationError | None) -> None:
         if error is not None or result is None:

@@ -41,6 +41,10 @@ Apply: TypeAlias = Callable[[Replacements], None]
 # The engine calls functions of such ids by name, or clients take them for its own
 _RESERVED = (ENGINE_PREFIX, "state::", "stream::", "configuration::", "iii::")
 _AS_SENT = Replacements({})
+ENTRUSTED = (
+    "the configuration, or a trigger of a trusted worker, names the id as auth function, hook, condition or middleware "
+    "(name it in full in `register` of the token or of the auth function's result)"
+)
 
 
 class Registering:
@@ -98,6 +102,17 @@ class Registering:
         """What the session may no longer have goes; the message has the id that it gave."""
         self._judge(peer, message, lambda: None)
         self._complain(peer, message, why)
+
+    def is_entrusted(self, stored: str) -> bool:
+        """Whether an id decides about access. Who serves it may do everything, so a pattern that fits is not enough."""
+        registers = self._guard.rights.registers
+        named = registers is not None and stored in registers.texts
+        return self._guard.identity is not None and stored in self._registry.functions.entrusted and not named
+
+    def distrust(self, peer: Peer, stored: str) -> None:
+        """An id that it has decides about access from now on."""
+        if self.is_entrusted(stored):
+            self.drop(peer, UnregisterFunction(self.functions.given(stored)), ENTRUSTED)
 
     def needs(self, trigger_id: str, own: set[Key]) -> None:
         """A trigger is allowed, since these functions are the session's own."""
@@ -201,12 +216,8 @@ class Registering:
         ):
             self._deny(peer, message, "the id is the engine's")
             return
-        if self._is_entrusted(stored):
-            self._deny(
-                peer,
-                message,
-                "the configuration names the id as auth function, hook or middleware (name it in `register` of a token)",
-            )
+        if self.is_entrusted(stored):
+            self._deny(peer, message, ENTRUSTED)
             return
         if self._is_claimed(peer, (peer.namespace, stored)):
             self._deny(peer, message, "the id belongs to a worker with other rights")
@@ -265,12 +276,6 @@ class Registering:
         self._borrowed.take(stored)
         apply_registration(self._registry, peer, msgspec.structs.replace(message, id=stored))
 
-    def _is_entrusted(self, stored: str) -> bool:
-        """Whoever serves it may do everything, so a pattern that fits is not enough."""
-        registers = self._guard.rights.registers
-        named = registers is not None and stored in registers.texts
-        return self._guard.identity is not None and stored in self._registry.functions.entrusted and not named
-
     def _is_claimed(self, peer: Peer, key: Key) -> bool:
         return self._guard.identity is not None and bool(self._registry.functions.ownership.strangers(key, peer))
 
@@ -292,7 +297,8 @@ def function_refusal(guard: Guard, given: str, namespace: str, invocation: objec
     """Why it may not have a function; None: it may."""
     rights = guard.rights
     if rights.registers is not None and given not in rights.registers:
-        named = "`allow_function_registration` is false" if rights.by_auth_function else "not in its `register`"
+        never = rights.by_auth_function and not rights.registers.texts
+        named = "`allow_function_registration` is false" if never else "not in its `register`"
         return f"function registration not allowed for this session ({named})"
     if not rights.may_declare(namespace):
         return f"namespace '{namespace}' not allowed for this session"

@@ -32,6 +32,7 @@ class Rights(Struct, frozen=True, kw_only=True):
         prefix: put before the ids of its functions.
         by_auth_function: whether they are what an auth function returned.
         roles: names of roles that `exposed` is from, for people.
+        granted_by: where a function has to be added that it is to call.
     """
 
     who: str = "anonymous"
@@ -49,6 +50,7 @@ class Rights(Struct, frozen=True, kw_only=True):
     prefix: str | None = None
     by_auth_function: bool = False
     roles: tuple[str, ...] = ()
+    granted_by: str = "rbac.expose_functions"
 
     def may_declare(self, namespace: str) -> bool:
         """Whether its functions and trigger types may be in a namespace."""
@@ -68,6 +70,7 @@ class _AuthResult(Struct, kw_only=True):
     allowed_trigger_types: list[str] | None = None
     allow_trigger_type_registration: bool | None = None
     allow_function_registration: bool | None = None
+    register: list[str] | None = None
     allow_http_functions: bool | None = None
     context: Raw | UnsetType = UNSET  # `Raw | None` would refuse objects
     function_registration_prefix: str | None = None
@@ -97,11 +100,17 @@ def read_auth_result(result: bytes, listener: str) -> Rights:
         namespaces={name: _patterns(ids) for name, ids in (found.namespaces or {}).items()},
         trigger_types=None if types is None else frozenset(types),
         provides=bool(found.allow_trigger_type_registration),
-        registers=NO_PATTERNS if found.allow_function_registration is False else None,
+        registers=_registers(found),
         calls_urls=bool(found.allow_http_functions),
         context=context,
         prefix=prefix,
     )
+
+
+def _registers(found: _AuthResult) -> Patterns | None:
+    if found.allow_function_registration is False:
+        return NO_PATTERNS
+    return None if found.register is None else _patterns(found.register)
 
 
 def _patterns(ids: list[str] | None) -> Patterns:

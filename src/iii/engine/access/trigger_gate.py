@@ -46,8 +46,13 @@ def check_durable(guard: Guard, trigger_type: str, function_id: str, config: byt
     Its own function is no reason to allow it: that leaves with the session, and the trigger does not.
     """
     stored = guard.registering.stored_function(function_id)
-    if guard.identity is None:
-        return stored
+    if guard.identity is not None:
+        check_made(guard, trigger_type, stored, config)
+    return stored
+
+
+def check_made(guard: Guard, trigger_type: str, stored: str, config: bytes) -> None:
+    """The same for one with the target that it has. Raises InvocationForbidden."""
     if not guard.sees_type(trigger_type):
         raise InvocationForbidden(message=f"Trigger type '{trigger_type}' is not allowed for this session.")
     if trigger_type in _LISTS:
@@ -58,7 +63,6 @@ def check_durable(guard: Guard, trigger_type: str, function_id: str, config: byt
     for named in (stored, *functions_in(config)):
         if guard.refusal(named, DEFAULT_NAMESPACE) is not None:
             _forbid(named, DEFAULT_NAMESPACE)
-    return stored
 
 
 def _check_event(guard: Guard, trigger_type: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from iii.engine.access.guard import Access
 from iii.engine.access.trigger_gate import check_durable
 from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
@@ -72,6 +73,7 @@ class TriggerRegistration:
             config=config,
             metadata=_bytes(request.metadata),
             trigger_namespace=request.trigger_namespace,
+            made_by=None if guard is None or guard.identity is None else Access(guard.rules, guard.rights),
         )
         accepted = msgspec.json.encode(RegisteredTriggerId(binding.id))
 

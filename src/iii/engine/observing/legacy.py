@@ -88,6 +88,9 @@ class LegacyTriggers:
     def evicted(self, key: Key) -> None:
         """Others have the type."""
 
+    def distrusted(self, key: Key) -> None:
+        """It has no functions."""
+
     def binding_refused(self, binding: Binding, registered_id: str, error: bytes) -> None:
         """It has no triggers."""
 

@@ -57,13 +57,14 @@ class Calling:
         judge: decides about its calls and hands them on; None: they need not be judged.
         through: makes a call through an observer (21 §11.2); False: it is none.
         cancels_any_call: whether the worker may cancel calls of others (P11).
+        channels_limit: channels that the worker may have at once.
     """
 
     wants_answers: ClassVar[bool] = True
 
     __slots__ = (
         "_deadlines", "_invoke", "_limit", "_link", "_longest_ms", "_observes", "_router", "_send", "calls",
-        "cancels_any_call", "judge", "same_id", "through",
+        "cancels_any_call", "channels_limit", "judge", "same_id", "through",
     )  # fmt: skip
 
     def __init__(self, link: Link, router: Router, limits: ConnectionLimits) -> None:
@@ -77,6 +78,7 @@ class Calling:
         self._deadlines = router.deadlines
         self._longest_ms = limits.invocation_ms
         self.cancels_any_call = limits.cancels_any_call
+        self.channels_limit = limits.channels
         self.judge: Callable[[Invocation, Void | Enqueue | None], None] | None = None
         self._observes = False  # it says from within what it calls
         self.through: Callable[[Invocation, Raw], bool] | None = None

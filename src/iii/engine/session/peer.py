@@ -180,6 +180,11 @@ class Peer(ABC):
             self.complain(EVICTED, id=key[1], namespace=key[0], **guard.origin)
             guard.registering.lost(self, key)
 
+    def distrusted(self, key: Key) -> None:
+        """An id that it has decides about access from now on."""
+        if self.guard is not None:
+            self.guard.registering.distrust(self, key[1])
+
     def slow_down(self, seconds: float) -> None:
         """It calls somebody who reads too slowly (P5)."""
         self.link.slow_down(seconds)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 import yaml
 
+from iii.net.opening import open_at_once
 from iii.protocol.limits import CONFIGURATION_ENTRIES, CONFIGURATION_FILE_BYTES
 from iii.storage.sync import sync_path
 from iii.storage.yaml_text import compose, construct, dump
@@ -116,7 +117,7 @@ class ConfigurationFolder:
             signature = signature_of(path.stat())
             if signature == known:
                 return None
-            with open(path, "rb", opener=_open_at_once) as file:
+            with open(path, "rb", opener=open_at_once) as file:
                 content = file.read(CONFIGURATION_FILE_BYTES + 1)
         except FileNotFoundError:
             raise
@@ -149,7 +150,3 @@ class ConfigurationFolder:
 def signature_of(status: os.stat_result) -> Signature:
     """Changes whenever the file does."""
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a named pipe would be waited for

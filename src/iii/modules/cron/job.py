@@ -11,8 +11,9 @@ import msgspec
 
 from iii.engine.bindings import Binding
 from iii.engine.clock import Timer
-from iii.engine.condition import Condition, Decision
+from iii.engine.condition import Condition
 from iii.engine.engine import Engine
+from iii.engine.question import Question
 from iii.modules.cron.locks import Locks, Tick
 from iii.protocol.cron_expression import Expression
 from iii.protocol.errors import InvocationTimeout
@@ -104,7 +105,7 @@ class CronJob:
         self.next_ms = 0  # Unix time of the next tick, or of the one that runs
         self._timer: Timer | None = None
         self._limit: Timer | None = None
-        self._decision: Decision | None = None
+        self._decision: Question | None = None
         self._call: Invocation | None = None
         self._span: OpenSpan | None = None  # of the call
         self.stopped = False

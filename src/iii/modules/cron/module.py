@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from iii.engine.bindings import Binding, config_for_builtin, warn_of_unknown_members
+from iii.engine.bindings import Binding, config_for_builtin
+from iii.engine.config_members import warn_of_unknown_members
 from iii.engine.engine import Engine
 from iii.engine.module import Module
 from iii.engine.observing.source import EventSource

@@ -25,8 +25,9 @@ from iii.modules.http.server import HTTP_TIMES, HttpServer, HttpTimes
 from iii.modules.http.settings import Settings
 from iii.modules.http.trigger_config import Endpoint, HttpCall, HttpResult, HttpTriggerConfig, read_trigger_config
 from iii.net.descriptors import http_connections
-from iii.net.listening import in_url, is_loopback, listen, port_of
+from iii.net.listening import in_url, listen, port_of
 from iii.net.server_tls import ServerTls, server_tls
+from iii.protocol.address import is_loopback
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
@@ -181,10 +182,8 @@ class Http(Module):
 
     def _entrust(self, config: HttpConfig) -> None:
         """What every request passes is not for sessions (20 §5)."""
-        named = {entry.function_id for entry in config.middleware}
-        if config.not_found_function is not None:
-            named.add(config.not_found_function)
-        self.engine.functions.entrusted |= named
+        named = (*(entry.function_id for entry in config.middleware), config.not_found_function)
+        self.engine.functions.entrusted.hold(self, named)
 
     async def quiet(self) -> None:
         """Close the port, let requests at work end, then break them off: `drain_s` and a little, whatever clients do."""
@@ -258,5 +257,7 @@ class Http(Module):
 
 
 def _identity(route: Route[Endpoint]) -> str | None:
-    owner = route.target.owner
-    return None if owner is None else owner.identity
+    target = route.target
+    if target.binding is not None:
+        return target.binding.identity
+    return None if target.observed is None else target.observed.identity

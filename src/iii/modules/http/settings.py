@@ -9,7 +9,7 @@ from iii.modules.http.config import HttpConfig
 from iii.modules.http.cors import Cors
 from iii.modules.http.gate import PHASE
 from iii.modules.http.slots import Slots
-from iii.net.listening import is_loopback
+from iii.protocol.address import is_loopback
 from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent
 

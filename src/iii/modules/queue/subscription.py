@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from iii.engine.bindings import Binding, config_for_builtin, warn_of_unknown_members
+from iii.engine.bindings import Binding, config_for_builtin
+from iii.engine.config_members import warn_of_unknown_members
 from iii.modules.queue.options import NAME_CHARACTERS, Wanted
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.log_event import LogEvent

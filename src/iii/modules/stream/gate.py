@@ -94,8 +94,6 @@ class AccessGate:
     def adjust(self, config: StreamConfig) -> None:
         """Other settings count for what is decided from now on."""
         self._config = config
-        if config.auth_function is not None:
-            self._engine.functions.entrusted.add(config.auth_function)  # not for sessions (20 §5)
 
     def check_origin(self, request: RequestHead) -> None:
         """Raises ClientRefused."""

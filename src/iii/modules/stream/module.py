@@ -57,7 +57,7 @@ from iii.modules.stream.requests import (
 )
 from iii.modules.stream.server import StreamServer
 from iii.modules.stream.source import ItemSource, OnRead, Written
-from iii.net.listening import is_loopback
+from iii.protocol.address import is_loopback
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -145,6 +145,7 @@ class Streams(Module):
 
     async def start(self) -> None:
         """Open the store and the port. Raises StartFailure."""
+        self._entrust(self.config)
         if self._bridged is not None:
             self._bridged.open(self._hub.publish, self.server.restart_clients)
         await self._store.open()
@@ -163,7 +164,11 @@ class Streams(Module):
         await self.server.adjust(config)
         self._gate.adjust(config)
         self.config = config
+        self._entrust(config)
         return Adjusted.NOW
+
+    def _entrust(self, config: StreamConfig) -> None:
+        self.engine.functions.entrusted.hold(self, (config.auth_function,))  # not for sessions (20 §5)
 
     async def renew(self) -> None:
         await self.server.renew()

@@ -10,6 +10,7 @@ from iii.engine.access.admission import Admission, Approach
 from iii.engine.access.changed_rules import change_rules
 from iii.engine.access.filters import read_filter
 from iii.engine.access.guard import Access
+from iii.engine.access.made_triggers import change_made, revoke_made
 from iii.engine.access.pattern import NO_PATTERNS, Patterns
 from iii.engine.access.rights import Rights, read_auth_result
 from iii.engine.access.rules import Hooks, ListenerRules
@@ -107,6 +108,20 @@ def test_20_check_41_what_is_no_longer_allowed_is_withdrawn(engine: MemoryEngine
     assert not [each for each in engine.core.trigger_types if each.id == "guest::type"]
 
 
+def test_20_check_41_a_token_that_no_longer_names_what_decides_loses_it(engine: MemoryEngine) -> None:
+    engine.core.functions.entrusted.hold("config", ["app::hook"])
+    listener = Listener(engine)
+    guest = listener.connect(
+        rights(registers=Patterns(["app::hook", "app::other"])), functions=["app::hook", "app::other"]
+    )
+
+    listener.change(tokens=(rights(registers=Patterns(["app::*"])),))
+
+    assert guest.connected
+    assert engine.core.functions.find("app::hook", None) is None
+    assert engine.core.functions.find("app::other", None) is not None
+
+
 @pytest.mark.parametrize("tokens", [(), None], ids=["another token", "no tokens"])
 def test_20_check_42_a_session_whose_token_is_gone_is_closed(
     engine: MemoryEngine, tokens: tuple[Rights, ...] | None, caplog: pytest.LogCaptureFixture
@@ -157,6 +172,90 @@ def test_20_check_42_a_login_under_way_is_judged_by_the_new_rules(engine: Memory
     listener.change(auth_function="app::other", tokens=None)
     auth.answer(auth.invocations()[0], {})
     assert told == ["AUTH_ERROR: the rules of this listener have changed; try again"]
+
+
+def make_trigger(guest: MemoryWorker, function_id: str, **config: Any) -> None:
+    guest.start_call("engine::register_trigger", {"trigger_type": "mail", "function_id": function_id, "config": config})
+
+
+def targets(engine: MemoryEngine) -> list[str]:
+    everywhere = (*engine.core.bindings, *engine.core.bindings.parked.values())
+    return sorted(each.function_id for each in everywhere)
+
+
+EXPOSED = ('match("engine::register_trigger")', 'match("api::*")')
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_20_check_47_triggers_by_call_go_with_the_token_of_their_maker(
+    engine: MemoryEngine, connected: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They outlive a session, not what let it in; those of others stay."""
+    provider = engine.connect()
+    provider.provide("mail")
+    listener = Listener(engine, *EXPOSED)
+    other = rights(identity="rbac\0token\0other", who="other")
+    guest, third = listener.connect(rights()), listener.connect(other)
+    make_trigger(guest, "api::a")
+    make_trigger(guest, "api::b", condition_function_id="api::c")
+    make_trigger(third, "api::d")
+    make_trigger(provider, "api::e")
+    if not connected:
+        guest.drop()
+    listener.change(*EXPOSED, tokens=(rights(), other))
+    assert targets(engine) == ["api::a", "api::b", "api::d", "api::e"]
+
+    listener.change(*EXPOSED, tokens=(other,))
+
+    assert targets(engine) == ["api::d", "api::e"]
+    assert caplog.text.count("what let its maker in is gone") == 2
+    listener.change(*EXPOSED, tokens=None)
+    assert targets(engine) == ["api::e"]
+
+
+def test_20_10_triggers_by_call_that_their_maker_could_no_longer_make_go(engine: MemoryEngine) -> None:
+    listener = Listener(engine, *EXPOSED)
+    guest = listener.connect(rights())
+    make_trigger(guest, "api::a", condition_function_id="api::c")  # parked: nobody provides the type
+    make_trigger(guest, "api::b")
+
+    listener.change(EXPOSED[0], 'match("api::a")', 'match("api::b")', tokens=(rights(),))
+    assert targets(engine) == ["api::b"]
+    listener.change(*EXPOSED, tokens=(rights(trigger_types=frozenset({"cron"})),))
+    assert targets(engine) == []
+    assert guest.connected
+
+
+def test_20_10_triggers_by_call_go_with_the_listener_of_their_maker(engine: MemoryEngine) -> None:
+    listener = Listener(engine, *EXPOSED)
+    make_trigger(listener.connect(rights()), "api::a")
+    make_trigger(engine.connect(), "api::b")
+
+    revoke_made(engine.core, "another")
+    assert targets(engine) == ["api::a", "api::b"]
+    revoke_made(engine.core, "rbac")
+
+    assert targets(engine) == ["api::b"]
+
+
+def test_20_10_a_listener_that_comes_again_judges_them_by_its_rules(engine: MemoryEngine) -> None:
+    listener = Listener(engine, *EXPOSED)
+    make_trigger(listener.connect(rights()), "api::a")
+
+    again = ListenerRules(listener="rbac", exposed=())
+    change_made(engine.core, Admission(engine.core.router, engine.clock, again, ByIdentity(rights())), "rbac")
+
+    assert targets(engine) == []
+
+
+def test_20_5_what_a_session_names_in_a_trigger_by_call_is_not_trusted_to_decide(engine: MemoryEngine) -> None:
+    """It would take the id from others."""
+    listener = Listener(engine, *EXPOSED)
+    make_trigger(listener.connect(rights()), "api::a", condition_function_id="api::c")
+    stranger = listener.connect(rights(identity="other"), functions=["api::c"])
+
+    assert engine.core.functions.ownership.claims_of(stranger.session)
+    assert len(engine.core.functions.entrusted) == 0
 
 
 def test_20_10_a_registration_that_a_hook_decides_is_judged_by_the_rules_after_it(engine: MemoryEngine) -> None:

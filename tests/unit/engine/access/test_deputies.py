@@ -314,7 +314,7 @@ def test_P12_a_drained_session_keeps_no_trusted_program_out(engine: MemoryEngine
 @pytest.mark.parametrize("namespace", ["default", "orders"])
 def test_20_5_a_session_does_not_serve_an_auth_function_that_is_away(engine: MemoryEngine, namespace: str) -> None:
     """It would get what others log in with, and say what it may do itself."""
-    engine.core.functions.entrusted.add("app::auth")
+    engine.core.functions.entrusted.hold("config", ["app::auth"])
     guest = engine.connect(announce=False, access=access())
     guest.register("app::auth", "app::other")
     guest.announce(name="g", version="0.25.0", namespace=namespace)
@@ -324,7 +324,7 @@ def test_20_5_a_session_does_not_serve_an_auth_function_that_is_away(engine: Mem
 
 
 def test_20_5_nor_by_its_prefix(engine: MemoryEngine) -> None:
-    engine.core.functions.entrusted.add("app::auth")
+    engine.core.functions.entrusted.hold("config", ["app::auth"])
     engine.connect(functions=["auth"], access=access(prefix="app"))
 
     assert engine.core.functions.find("app::auth", None) is None
@@ -332,7 +332,7 @@ def test_20_5_nor_by_its_prefix(engine: MemoryEngine) -> None:
 
 @pytest.mark.parametrize(("pattern", "served"), [("*", False), ("app::auth", True)])
 def test_20_5_but_one_whose_token_names_it(engine: MemoryEngine, pattern: str, served: bool) -> None:
-    engine.core.functions.entrusted.add("app::auth")
+    engine.core.functions.entrusted.hold("config", ["app::auth"])
     engine.connect(functions=["app::auth"], access=access(registers=Patterns([pattern])))
 
     assert (engine.core.functions.find("app::auth", None) is not None) is served
@@ -348,3 +348,80 @@ def test_20_4_values_of_configuration_are_for_those_who_may_get_them(
     guest.bind("t1", "configuration", "f")
 
     assert (engine.core.bindings.get("t1") is not None) is bound
+
+
+def test_20_5_a_session_loses_what_the_configuration_comes_to_trust(
+    engine: MemoryEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Registered first, trusted later; other functions, and those of a token that names the id, stay."""
+    guest = engine.connect(functions=["app::auth", "app::other"], access=access())
+    named = engine.connect(
+        functions=["app::hook"], access=access(identity="named", registers=Patterns(["*", "app::hook"]))
+    )
+    trusted = engine.connect(functions=["app::mw"])
+
+    engine.core.functions.entrusted.hold("config", ["app::auth", "app::hook", "app::mw", None])
+
+    find = engine.core.functions.find
+    assert [find(each, None) is not None for each in ("app::auth", "app::other")] == [False, True]
+    assert all(find(each, None) is not None for each in ("app::hook", "app::mw"))
+    assert all(each.connected for each in (guest, named, trusted))
+    assert "names the id as auth function, hook, condition or middleware" in caplog.text
+    guest.register("app::auth")
+    assert find("app::auth", None) is None
+
+    engine.core.functions.entrusted.hold("config", [])
+    guest.register("app::auth")
+    assert find("app::auth", None) is not None
+
+
+def test_20_5_nor_while_it_stands_by_for_one_of_its_kind(engine: MemoryEngine) -> None:
+    first, second = (engine.connect(functions=["app::auth"], access=access()) for _ in range(2))
+
+    engine.core.functions.entrusted.hold("config", ["app::auth"])
+
+    claims_of = engine.core.functions.ownership.claims_of
+    assert [claims_of(each.session) for each in (first, second)] == [[], []]
+
+
+@pytest.mark.parametrize(
+    "config", [{"condition_function_id": "app::check"}, {"middleware_function_ids": ["app::a", "app::check"]}]
+)
+def test_20_5_what_decides_about_a_trusted_trigger_is_not_a_sessions(
+    engine: MemoryEngine, config: dict[str, Any]
+) -> None:
+    """While the trigger is there, whoever was first."""
+    engine.connect().provide("mail")
+    guest = engine.connect(functions=["app::check"], access=access())
+    trusted = engine.connect(functions=["app::target"])
+
+    trusted.bind("t1", "mail", "app::target", config)
+
+    find = engine.core.functions.find
+    assert find("app::check", None) is None
+    guest.register("app::check")
+    assert find("app::check", None) is None
+
+    trusted.say({"type": "unregistertrigger", "id": "t1"})
+    guest.register("app::check")
+    assert find("app::check", None) is not None
+    assert len(engine.core.functions.entrusted) == 0
+
+
+def test_20_5_what_decides_about_a_trigger_of_a_session_is_its_own_affair(engine: MemoryEngine) -> None:
+    engine.connect().provide("mail")
+    guest = engine.connect(functions=["f", "own::condition"], access=access())
+
+    guest.bind("t1", "mail", "f", {"condition_function_id": "own::condition"})
+
+    assert engine.core.bindings.get("t1") is not None
+    assert engine.core.functions.find("own::condition", None) is not None
+
+
+def test_20_5_a_refused_trigger_makes_nothing_a_decider(engine: MemoryEngine) -> None:
+    engine.connect().provide("mail")
+    trusted = engine.connect(functions=["f"])
+    trusted.bind("t1", "mail", "f", {"condition_function_id": "app::check"})
+    trusted.drop()
+
+    assert len(engine.core.functions.entrusted) == 0

@@ -8,11 +8,11 @@ import pytest
 
 from iii.engine.access.guard import Access
 from iii.engine.access.pattern import NO_PATTERNS, Patterns
-from iii.engine.access.rights import Rights
+from iii.engine.access.rights import Rights, read_auth_result
 from iii.engine.access.rules import Hooks, ListenerRules
 from iii.protocol.limits import HOOK_S
 from iii.testing import MemoryEngine, MemoryWorker
-from tests.unit.engine.access.sessions import access, echoes, error_of, refused_triggers
+from tests.unit.engine.access.sessions import access, echoes, error_of, raw, refused_triggers
 
 HOOKS = Hooks(function="hook::f", trigger="hook::t", trigger_type="hook::tt")
 
@@ -146,6 +146,27 @@ def test_07_check_22_a_hook_on_the_sessions_own_connection_works(engine: MemoryE
     assert (guest.answer_to(call) or {})["result"] == {"n": 1}
 
 
+@pytest.mark.parametrize(("named", "served"), [(["*"], False), (["hook::t", "api::*"], True)])
+def test_07_check_22_a_hook_of_a_session_that_an_auth_function_let_in(
+    engine: MemoryEngine, named: list[str], served: bool
+) -> None:
+    """The hook of the configuration is its own, if the auth function names it in full."""
+    engine.core.functions.entrusted.hold("config", ["hook::t"])
+    result = {"register": named, "allowed_functions": ["api::a"]}
+    let_in = read_auth_result(raw(result), "rbac")
+    rules = ListenerRules(listener="rbac", exposed=(), hooks=Hooks(trigger="hook::t"))
+    guest = engine.connect(functions=["hook::t", "api::a", "other::b"], access=Access(rules, let_in))
+    engine.connect().provide("mail")
+
+    guest.bind("t1", "mail", "api::a")
+    for asked in guest.invocations():
+        guest.answer(asked, {})
+
+    assert (engine.core.functions.find("hook::t", None) is not None) is served
+    assert (engine.core.bindings.get("t1") is not None) is served
+    assert (engine.core.functions.find("other::b", None) is None) is served  # not in `register`
+
+
 def test_20_3_the_announcement_is_answered_after_the_hooks(engine: MemoryEngine) -> None:
     hook = engine.connect(functions=["hook::f"])
     guest = engine.connect(functions=["f", "g"], announce=False, access=access(hooks=Hooks(function="hook::f")))
@@ -171,10 +192,19 @@ def test_20_3_a_session_that_leaves_leaves_nothing_behind(engine: MemoryEngine) 
 
 
 def test_07_check_24_trigger_types(engine: MemoryEngine) -> None:
-    engine.connect(access=access(provides=False)).provide("one")
-    engine.connect(access=access()).provide("two")
+    """Without a word of the auth function none; without an auth function they may be registered."""
+    rules = ListenerRules(listener="rbac", exposed=())
+    said = {
+        "silent": b"{}",
+        "no": b'{"allow_trigger_type_registration":false}',
+        "yes": b'{"allow_trigger_type_registration":true}',
+    }
+    for name, result in said.items():
+        engine.connect(access=Access(rules, read_auth_result(result, "rbac"))).provide(name)
+    engine.connect(access=Access(rules, rules.anonymous)).provide("anonymous")
 
-    assert [engine.core.trigger_types.get(("default", each)) is not None for each in ("one", "two")] == [False, True]
+    provided = {each for each in (*said, "anonymous") if engine.core.trigger_types.get(("default", each)) is not None}
+    assert provided == {"yes", "anonymous"}
 
 
 def test_07_check_25_allowed_trigger_types(engine: MemoryEngine) -> None:

@@ -8,7 +8,7 @@ from iii.engine.engine_functions import EngineFunctions
 from iii.modules.http.module import Http
 from iii.modules.http.routes import Match
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
-from tests.unit.engine.access.sessions import access, refused_triggers
+from tests.unit.engine.access.sessions import access, error_of, refused_triggers
 
 LOGIN = {"api_path": "login", "http_method": "POST"}
 REFUSED = ("trigger_registration_failed", "Route 'POST login' belongs to another worker; use another path")
@@ -73,3 +73,24 @@ async def test_20_5_a_sessions_parameter_names_block_no_trusted_route(
     trusted.drop()
     found = http.routes.match("GET", "/users/7")
     assert isinstance(found, Match) is (first == "guest"), "its own, where it had one"
+
+
+@pytest.mark.parametrize("identity", ["guest", "other"])
+async def test_20_check_47_a_trigger_by_call_of_a_session_takes_no_requests_of_others(
+    engine: MemoryEngine, http: Http, identity: str
+) -> None:
+    """It has no owner, and is not trusted for that."""
+    trusted = engine.connect(functions=["a::login"])
+    guest = engine.connect(access=access('match("*")', identity=identity))
+    made = {"trigger_type": "http", "function_id": "g::login", "config": LOGIN}
+    assert serving(trusted, http, "a")
+
+    code, message = error_of(guest, "engine::register_trigger", made)
+
+    assert (code, message.removeprefix("trigger_registration_failed: ")) == REFUSED
+    trusted.drop()
+    guest.result_of("engine::register_trigger", made)
+    late = engine.connect(access=access('match("*")', identity="late"))
+    assert error_of(late, "engine::register_trigger", made)[0] == REFUSED[0]
+    assert serving(engine.connect(functions=["b::login"]), http, "b")
+    assert [route.trigger_id for route in http.routes] == ["b"]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from iii.engine.bindings import config_for_builtin, warn_of_unknown_members
+from iii.engine.bindings import config_for_builtin
+from iii.engine.config_members import warn_of_unknown_members
 from iii.engine.firing import fire_if
 from iii.engine.invocation import Trace
 from iii.engine.schema import json_schema

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iii.engine.invocation import NO_TRACE
 from iii.protocol.errors import InvocationTimeout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from iii.engine.clock import Clock
-    from iii.engine.invocation import Invocation
+    from iii.engine.invocation import Invocation, Trace
     from iii.engine.router import Router
     from iii.protocol.errors import InvocationError
     from iii.protocol.reply import Reply
 
 
-class Question:
-    """One call in namespace `default`; `reply` is told once, unless it is withdrawn."""
+def _no_answer(function_id: str, limit_s: float) -> InvocationError:
+    return InvocationTimeout(int(limit_s * 1000), function_id)
 
-    __slots__ = ("_function_id", "_invocation", "_limit_s", "_reply", "_timer")
+
+class Question:
+    """One call; `reply` is told once, perhaps within, unless it is withdrawn."""
+
+    __slots__ = ("_function_id", "_invocation", "_limit_s", "_no_answer", "_reply", "_timer")
 
     def __init__(
         self,
@@ -27,20 +34,27 @@ class Question:
         payload: bytes,
         limit_s: float,
         reply: Reply[bytes, InvocationError],
+        namespace: str | None = None,
+        trace: Trace = NO_TRACE,
+        no_answer: Callable[[str, float], InvocationError] = _no_answer,
     ) -> None:
+        """`no_answer`: the error of a function, by its id, that has not answered after so many seconds."""
         self._function_id = function_id
         self._limit_s = limit_s
+        self._no_answer = no_answer
         self._reply: Reply[bytes, InvocationError] | None = reply
         self._timer = clock.call_at(clock.now() + limit_s, self._overdue)
         self._invocation: Invocation | None = None
-        self._invocation = router.call(function_id, None, payload, self._answered)
+        self._invocation = router.call(
+            function_id, namespace, payload, self._answered, traceparent=trace.traceparent, baggage=trace.baggage
+        )
 
-    def withdraw(self) -> None:
-        """Nobody wants to know any more."""
+    def withdraw(self, cancels: bool = False) -> None:
+        """Nobody wants to know any more: the reply is not told."""
         self._reply = None
         self._timer.cancel()
         if self._invocation is not None:
-            self._invocation.withdraw(cancels=True)
+            self._invocation.withdraw(cancels)
 
     def _answered(self, result: bytes | None, error: InvocationError | None) -> None:
         reply, self._reply = self._reply, None
@@ -50,6 +64,6 @@ class Question:
 
     def _overdue(self) -> None:
         reply = self._reply
-        self.withdraw()
+        self.withdraw(cancels=True)
         if reply is not None:
-            reply(None, InvocationTimeout(int(self._limit_s * 1000), self._function_id))
+            reply(None, self._no_answer(self._function_id, self._limit_s))

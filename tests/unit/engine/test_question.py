@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iii.engine.access.question import Question
+from iii.engine.question import Question
 from iii.protocol.errors import InvocationError, InvocationTimeout
 from iii.testing import FakeClock, MemoryEngine
 
