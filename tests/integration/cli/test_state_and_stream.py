@@ -90,9 +90,9 @@ def test_a_large_scope_is_listed_whole(iii: Iii, engine: RunningEngine) -> None:
     ("arguments", "text"),
     [
         (["state", "get", "s"], "wrong number of arguments; usage: iii state get SCOPE KEY"),
-        (["state", "drop"], "unknown command 'drop' (expected get, set, delete, list or watch)"),
+        (["state", "drop"], "unknown command 'iii state drop' (expected get, set, delete, list or watch)"),
         (["stream", "tail"], "wrong number of arguments; usage: iii stream tail NAME"),
-        (["stream", "head"], "unknown command 'head' (expected list, get, set, delete, send or tail)"),
+        (["stream", "head"], "unknown command 'iii stream head' (expected list, get, set, delete, send or tail)"),
     ],
 )
 def test_wrong_usage(iii: Iii, arguments: list[str], text: str) -> None:
