@@ -204,13 +204,15 @@ def _headers_of(place: _Place) -> Mapping[str, str] | None:
 
 def _check(address: Address) -> None:
     """Files that a connection needs. Raises CommandFailed."""
-    from iii.sdk.client_tls import ClientTls  # not loaded for `--help`
-    from iii.sdk.engine_address import handshake_headers
-    from iii.sdk.options import InitOptions
+    from iii.sdk.engine_address import handshake_headers  # not loaded for `--help`
 
     try:
         handshake_headers(address.headers)
-        ClientTls(InitOptions(tls=address.tls).tls_options, address.url)
+        if address.tls or address.url.lower().startswith("wss:"):  # else nothing of TLS is loaded
+            from iii.sdk.client_tls import ClientTls
+            from iii.sdk.options import InitOptions
+
+            ClientTls(InitOptions(tls=address.tls).tls_options, address.url)
     except ValueError as error:
         raise CommandFailed(str(error)) from None
 

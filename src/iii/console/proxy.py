@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp import WSMsgType, web
@@ -18,6 +18,7 @@ from iii.protocol.limits import CONSOLE_BODY_BYTES, MIB
 if TYPE_CHECKING:
     from iii.console.application import Reception
     from iii.console.serving import EnginePlace
+    from iii.net.picows_side import TlsClient
 
 CONNECT_S, TOTAL_S = 5.0, 30.0
 _FRAME_BYTES = 16 * MIB
@@ -82,11 +83,17 @@ class Proxy:
         except web.HTTPRequestEntityTooLarge:
             raise Refusal(400, f"the body exceeds the limit of {CONSOLE_BODY_BYTES} bytes", "TOO_LARGE") from None
         path = request.raw_path.removeprefix("/api/engine")
-        url = URL(f"http://{in_url(place.host)}:{place.http_port}{path}", encoded=True)
+        scheme = "http" if place.http_tls is None else "https"
+        url = URL(f"{scheme}://{in_url(place.host)}:{place.http_port}{path}", encoded=True)
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _NOT_SENT]
         try:
             async with self._client().request(
-                request.method, url, data=body or None, headers=headers, allow_redirects=False
+                request.method,
+                url,
+                data=body or None,
+                headers=headers,
+                allow_redirects=False,
+                **_secured(place.http_tls),
             ) as answer:
                 return await _passed_on(request, answer)
         except TimeoutError:
@@ -102,14 +109,21 @@ class Proxy:
             raise Refusal(426, "this path is for WebSockets", "NO_WEBSOCKET")
         await page.prepare(request)
         if place.stream_port is not None:
-            url = f"ws://{in_url(place.host)}:{place.stream_port}/"
+            scheme = "ws" if place.stream_tls is None else "wss"
+            url = f"{scheme}://{in_url(place.host)}:{place.stream_port}/"
+            secured = _secured(place.stream_tls)
             try:
-                async with self._client().ws_connect(url, max_msg_size=_FRAME_BYTES) as stream:
+                async with self._client().ws_connect(url, max_msg_size=_FRAME_BYTES, **secured) as stream:
                     await _both_ways(page, stream)
             except (aiohttp.ClientError, TimeoutError):
                 pass  # the page's socket just closes
         await page.close()
         return page
+
+
+def _secured(tls: TlsClient | None) -> dict[str, Any]:
+    """Arguments of a request to a port with TLS."""
+    return {} if tls is None else {"ssl": tls.context, "server_hostname": tls.server_name}
 
 
 async def _passed_on(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
