@@ -79,7 +79,7 @@ export interface CallsSeen {
   running: number;
 }
 
-/** `healthy` with details, or `disabled` with null. */
+/** `healthy` with details, `degraded` with a reason, or `disabled` with null. */
 export interface ComponentHealth {
   status: string;
   details: Record<string, Json> | null;

@@ -209,9 +209,7 @@ def _headers_of(place: _Place) -> Mapping[str, str] | None:
 
 def _check(address: Address) -> None:
     """Files that a connection needs, and who can read what it shows. Raises CommandFailed."""
-    from iii.sdk.client_tls import ClientTls  # not loaded for `--help`
-    from iii.sdk.engine_address import handshake_headers
-    from iii.sdk.options import InitOptions
+    from iii.sdk.engine_address import handshake_headers  # not loaded for `--help`
 
     try:
         headers = handshake_headers(address.headers)
@@ -221,7 +219,11 @@ def _check(address: Address) -> None:
                 "use it; give the engine's port `tls` and use wss://",
                 file=sys.stderr,
             )
-        ClientTls(InitOptions(tls=address.tls).tls_options, address.url)
+        if address.tls or address.url.lower().startswith("wss:"):  # else nothing of TLS is loaded
+            from iii.sdk.client_tls import ClientTls
+            from iii.sdk.options import InitOptions
+
+            ClientTls(InitOptions(tls=address.tls).tls_options, address.url)
     except ValueError as error:
         raise CommandFailed(str(error)) from None
 

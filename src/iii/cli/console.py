@@ -57,6 +57,10 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--ws-port", type=_port, default=3112, metavar="N", help="stream port of the engine (default: 3112)"
     )
+    parser.add_argument(
+        "--engine-tls", action=argparse.BooleanOptionalAction, default=None,
+        help="whether these two ports have TLS (default: as --url, ws:// or wss://); the options below count for them too",
+    )  # fmt: skip
     add_secured_options(parser)
     parser.add_argument("--bridge-port", type=_port, metavar="N", help="worker port of the engine (default: 49134)")
     parser.add_argument(
@@ -93,7 +97,7 @@ def run(arguments: list[str]) -> int:
     writer = log.configure(options.log_level, "default")
     try:
         asyncio.run(serve(told))
-    except StartFailure as error:
+    except (StartFailure, ValueError) as error:  # a file of certificates is unusable
         raise CommandFailed(str(error)) from None
     finally:
         writer.flush()
@@ -116,9 +120,10 @@ def _told(options: argparse.Namespace, parser: Parser) -> RemoteConsole:
     flow = options.enable_flow or os.environ.get("III_ENABLE_FLOW", "").strip().lower() in ("1", "true")
     config = config_of(options.host, options.port, enable_flow=flow, allowed_hosts=tuple(options.allowed_host))
     engine_host = options.engine_host or urlsplit(address.url).hostname or "127.0.0.1"
+    engine_tls = address.url.lower().startswith("wss:") if options.engine_tls is None else options.engine_tls
     return RemoteConsole(
         address.url, engine_host, options.engine_port, options.ws_port, config, token, options.engine_routes,
-        address.headers, address.tls,
+        address.headers, address.tls, engine_tls,
     )  # fmt: skip
 
 

@@ -41,11 +41,13 @@ def follow(address: Address, followed: Followed) -> None:
 
 async def _follow(address: Address, followed: Followed) -> None:
     from iii import InvocationError, RegistrationRejected, connect_worker
-    from iii.cli.asking import WHERE
+    from iii.cli.asking import WHERE, Asking
     from iii.cli.command_worker import worker_options
     from iii.cli.engine_call import in_words
     from iii.protocol.address import masked
 
+    async with Asking(address, f"{followed.command}-asks"):
+        pass  # an engine that is not there at first is told at once, as by other commands; later it is waited for
     options = worker_options(address, followed.command)
     shown = masked(address.url)
     try:

@@ -35,6 +35,7 @@ def run(arguments: list[str]) -> int:
         print(f"{health['status']}: iii {health['version']}")
         for name, part in sorted(health["components"].items()):
             details = part["details"] or {}
-            shown = ", ".join(f"{key} {value}" for key, value in details.items() if not isinstance(value, dict))
+            figures = (f"{key} {value}" for key, value in details.items() if not isinstance(value, dict))
+            shown = details.get("reason") or ", ".join(figures)
             print(f"  {name}: {part['status']}{f' ({shown})' if shown else ''}")
     return 0 if health["status"] == "healthy" else 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from iii.cli.address import ENVIRONMENT, add_address_options, add_watch_option, address_of
 from iii.cli.output import json_text, table_lines
-from iii.cli.parser import Parser, suggestion, usage_error
+from iii.cli.parser import Parser, unknown_command, usage_error
 
 if TYPE_CHECKING:
     from iii.cli.asking import Asking
@@ -65,8 +65,7 @@ def run_listing(listing: Listing, arguments: list[str]) -> int:
         print(f"usage: {usages}\n\n{told}\n\n'{program} list --help' tells more")
         return 0 if arguments else 2
     if arguments[0] != "list":
-        known = ["list", *listing.others]
-        return usage_error(program, f"unknown command '{program} {arguments[0]}'{suggestion(arguments[0], known)}")
+        return usage_error(program, unknown_command(program, arguments[0], ["list", *listing.others]))
     parser = build_parser(listing, f"{program} list")
     return _list(listing, parser.parse(arguments[1:]), parser)
 

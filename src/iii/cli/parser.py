@@ -47,9 +47,8 @@ class Parser(argparse.ArgumentParser):
         (file or sys.stderr).write(message)
 
     def refuse_command(self, wrong: str, known: Collection[str]) -> NoReturn:
-        *others, last = known
-        expected = f"{', '.join(others)} or {last}" if others else last
-        self.error(f"unknown command '{wrong}' (expected {expected})")
+        """End the process: such a word is no subcommand."""
+        self.error(unknown_command(self.prog, wrong, known))
 
     def refuse_words(self, words: Sequence[str], usages: Mapping[str, str]) -> NoReturn:
         """The first is no subcommand, or has too few or too many arguments; `usages` has those of each."""
@@ -71,6 +70,13 @@ def usage_error(program: str, message: str) -> int:
     """Tell what is wrong and where help is."""
     print(f"error: {message}\nTry '{program} --help'.", file=sys.stderr)
     return USAGE_ERROR
+
+
+def unknown_command(program: str, wrong: str, known: Collection[str]) -> str:
+    """That a word is no subcommand of it, and the nearest one, or all."""
+    *others, last = known
+    expected = f"{', '.join(others)} or {last}" if others else last
+    return f"unknown command '{program} {wrong}'" + (suggestion(wrong, known) or f" (expected {expected})")
 
 
 def suggestion(wrong: str, known: Collection[str]) -> str:

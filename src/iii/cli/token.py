@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> int:
         case []:
             parser.print_help()
             return USAGE_ERROR
-        case [verb] if verb not in _VERBS:
+        case [verb, *_] if verb not in _VERBS:
             parser.refuse_command(verb, _VERBS)
     parser.error(f"wrong number of arguments; usage: {PROGRAM} create | hash")
 

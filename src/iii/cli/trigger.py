@@ -56,6 +56,8 @@ def run(arguments: list[str]) -> int:
     if function_id is None or blank:
         if options.payload is not None:
             parser.error("--payload needs --function-id ID")
+        if not arguments:
+            parser.print_help()
         return fail("iii trigger: missing FUNCTION_PATH. Try: iii trigger math::add a=2 b=3")
     if options.help:
         from iii.cli.function_help import print_function_help
@@ -95,12 +97,15 @@ def _call(address: Address, function_id: str, pairs: list[str], options: argpars
     from iii.cli.engine_call import ask
     from iii.cli.known import function_meant
     from iii.cli.output import json_text as as_json
-    from iii.protocol.errors import InvocationError
+    from iii.protocol.errors import FunctionNotFound, InvocationError
+    from iii.protocol.suggestion import nearest
 
     try:
         answer = ask(address, "trigger", function_id, payload, options.namespace)
     except InvocationError as error:
         near = function_meant(address, "trigger", function_id, error.code)
+        if not near and error.code == FunctionNotFound.code and (command := nearest(function_id, _OTHERS)) is not None:
+            near = f" Did you mean 'iii trigger {command}'?"
         message = error.message + near.replace(", did", " Did")
         if sys.stderr.isatty():
             return fail(_for_people(error.code, message, error.stacktrace))

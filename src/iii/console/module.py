@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -23,6 +24,7 @@ from iii.engine.builtin import BUILTIN_FAILED
 from iii.engine.functions import Function
 from iii.engine.module import Module
 from iii.net.listening import in_url
+from iii.net.picows_side import TlsClient
 from iii.protocol.address import is_loopback
 from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
@@ -128,7 +130,18 @@ class Console(Module):
         ports = {module.name: _port_of(module) for module in self.engine.modules}
         host = LOCAL if not is_loopback(self.server.host) else self.server.host
         url = f"ws://{in_url(host)}:{ports.get('iii-worker-manager') or 0}"
-        return EnginePlace("module", url, host, ports.get("iii-http"), ports.get("iii-stream"))
+        return EnginePlace(
+            "module", url, host, ports.get("iii-http"), ports.get("iii-stream"), self._tls_of("iii-http"), self._tls_of("iii-stream")
+        )  # fmt: skip
+
+    def _tls_of(self, name: str) -> TlsClient | None:
+        """For a port of this very process: nobody else can have it, whatever its certificate says."""
+        if all(module.name != name or _config_tls(module) is None for module in self.engine.modules):
+            return None
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return TlsClient(context, None)
 
     def _deliver(self, route: BackendRoute, invocation: Invocation, function: Function) -> None:
         self._tasks.spawn(self._answer(route, invocation))
@@ -138,6 +151,10 @@ class Console(Module):
         door = InsideDoor(self.engine, self._events, invocation.caller)
         desk = Desk(Visitor(door, "caller of a function", ""), self.server.audit, None)
         invocation.complete(await response_object(route, desk, bytes(invocation.data)))
+
+
+def _config_tls(module: object) -> object | None:
+    return getattr(getattr(module, "config", None), "tls", None)
 
 
 def _port_of(module: object) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp import WSMsgType, web
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from iii.console.application import Reception
     from iii.console.serving import EnginePlace
     from iii.console.visitor import Visitor
+    from iii.net.picows_side import TlsClient
 
 _PREFIX = "/api/engine"
 CONNECT_S, TOTAL_S = 5.0, 30.0
@@ -92,11 +93,17 @@ class Proxy:
         if not request.raw_path.startswith(f"{_PREFIX}/"):
             raise Refusal(400, f"expected a request for a path that begins with {_PREFIX}/", "BAD_REQUEST")
         path = request.raw_path.removeprefix(_PREFIX)
-        url = URL(f"http://{in_url(place.host)}:{place.http_port}{path}", encoded=True)
+        scheme = "http" if place.http_tls is None else "https"
+        url = URL(f"{scheme}://{in_url(place.host)}:{place.http_port}{path}", encoded=True)
         headers = _without(request.headers, _NOT_SENT)
         try:
             async with self._client().request(
-                request.method, url, data=body or None, headers=headers, allow_redirects=False
+                request.method,
+                url,
+                data=body or None,
+                headers=headers,
+                allow_redirects=False,
+                **_secured(place.http_tls),
             ) as answer:
                 return await _passed_on(request, answer)
         except TimeoutError:
@@ -112,9 +119,11 @@ class Proxy:
             raise Refusal(426, "this path is for WebSockets", "NO_WEBSOCKET")
         await page.prepare(request)
         if place.stream_port is not None:
-            url = f"ws://{in_url(place.host)}:{place.stream_port}/"
+            scheme = "ws" if place.stream_tls is None else "wss"
+            url = f"{scheme}://{in_url(place.host)}:{place.stream_port}/"
+            secured = _secured(place.stream_tls)
             try:
-                async with self._client().ws_connect(url, max_msg_size=_FRAME_BYTES) as stream:
+                async with self._client().ws_connect(url, max_msg_size=_FRAME_BYTES, **secured) as stream:
                     await _both_ways(page, stream, visitor)
             except (aiohttp.ClientError, TimeoutError):
                 pass  # the page's socket just closes
@@ -126,6 +135,11 @@ def _without(headers: Mapping[str, str], names: frozenset[str]) -> list[tuple[st
     """Neither those, nor what is for one connection only."""
     named = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
     return [(name, value) for name, value in headers.items() if name.lower() not in names | named]
+
+
+def _secured(tls: TlsClient | None) -> dict[str, Any]:
+    """Arguments of a request to a port with TLS."""
+    return {} if tls is None else {"ssl": tls.context, "server_hostname": tls.server_name}
 
 
 async def _passed_on(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
@@ -21,7 +21,10 @@ from iii.console.outside import OutsideDoor
 from iii.console.outside_entrance import OutsideEntrance
 from iii.console.serving import ConsoleServer, EnginePlace
 from iii.console.visitor import Visitor
+from iii.net.listening import in_url
 from iii.protocol.log_event import LogEvent
+from iii.sdk.client_tls import ClientTls
+from iii.sdk.options import InitOptions
 
 CONNECTED = LogEvent(
     __name__, "console.engine_connected", logging.INFO, "Console connected to its engine", means="Pages show what the engine knows."
@@ -44,6 +47,7 @@ class RemoteConsole(NamedTuple):
         engine_routes: whether the HTTP port of the engine serves `_console/…` too.
         headers: of the handshake with the engine; None: those of the environment.
         tls: fields of `TlsOptions`.
+        engine_tls: whether the engine's HTTP and stream ports have TLS.
     """
 
     url: str
@@ -55,13 +59,13 @@ class RemoteConsole(NamedTuple):
     engine_routes: bool = False
     headers: Mapping[str, str] | None = None
     tls: Mapping[str, object] = MappingProxyType({})
+    engine_tls: bool = False
 
 
 async def serve(told: RemoteConsole) -> None:
     """Until SIGINT or SIGTERM. Raises StartFailure: the port cannot be had. ValueError: the URL cannot be used."""
     door = OutsideDoor(told.url, told.headers, told.tls)
-    place = EnginePlace("remote", door.address, told.host, told.http_port, told.stream_port)
-    server = ConsoleServer(told.config, OutsideEntrance(door, told.token), lambda: place)
+    server = ConsoleServer(told.config, OutsideEntrance(door, told.token), _place_of(told, door.address))
     server.live.engine(False)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -77,6 +81,21 @@ async def serve(told: RemoteConsole) -> None:
     finally:
         async with asyncio.timeout(LEAVE_S):
             await asyncio.gather(door.close(), server.close())
+
+
+def _place_of(told: RemoteConsole, address: str) -> Callable[[], EnginePlace]:
+    """Raises ValueError: a file of certificates is unusable."""
+    place = EnginePlace("remote", address, told.host, told.http_port, told.stream_port)
+    if not told.engine_tls:
+        return lambda: place
+    url = f"wss://{in_url(told.host)}"
+    tls = ClientTls(InitOptions(tls=told.tls).tls_options, url)
+
+    def now() -> EnginePlace:
+        found = tls.context_for(url)
+        return place._replace(http_tls=found, stream_tls=found)
+
+    return now
 
 
 def _engine(server: ConsoleServer, url: str, connected: bool) -> None:

@@ -26,6 +26,7 @@ from iii.console.port import ConsolePort
 from iii.console.proxy import Proxy
 from iii.console.visitor import Admitting, Sessions
 from iii.net.listening import in_url, listen, port_of
+from iii.net.picows_side import TlsClient
 from iii.net.server_tls import server_tls
 from iii.protocol.versions import PACKAGE_VERSION
 
@@ -38,6 +39,7 @@ class EnginePlace(NamedTuple):
 
     Attributes:
         http_port, stream_port: None: nothing is served there.
+        http_tls, stream_tls: how connections to them are encrypted; None: they are plain.
     """
 
     mode: Literal["module", "remote"]
@@ -45,6 +47,8 @@ class EnginePlace(NamedTuple):
     host: str
     http_port: int | None
     stream_port: int | None
+    http_tls: TlsClient | None = None
+    stream_tls: TlsClient | None = None
 
 
 class ConsoleServer:

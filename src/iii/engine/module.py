@@ -62,6 +62,11 @@ class Module:
         """Whether it cannot do what it is for, such as write to its store."""
         return False
 
+    @property
+    def disconnected(self) -> str | None:
+        """Another engine that it needs, while it is not connected to it: address and reason. None: nothing is missing."""
+        return None
+
     def takes_calls(self) -> bool:
         """Always."""
         return True

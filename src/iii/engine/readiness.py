@@ -10,6 +10,8 @@ from iii.engine.listeners import Listeners
 if TYPE_CHECKING:
     from iii.engine.registry import Installed
 
+_REFUSES = "the store refuses writes until the engine is restarted"
+
 
 class Readiness:
     """Attributes:
@@ -37,3 +39,13 @@ class Readiness:
             return "starting"
         unwell = [module.instance for module in self._modules if module.unwell]
         return f"not well: {', '.join(unwell)}" if unwell else None
+
+    def says(self, well: str) -> str:
+        """This word, and which modules miss another engine: for those who may not know more."""
+        missing = [module.instance for module in self._modules if module.disconnected is not None]
+        return f"{well}; degraded: {', '.join(missing)}" if missing else well
+
+    def degraded(self) -> dict[str, str]:
+        """Modules that cannot do all that they are for, and why; for those who may know addresses."""
+        reasons = {module.instance: _REFUSES if module.unwell else module.disconnected for module in self._modules}
+        return {name: reason for name, reason in reasons.items() if reason is not None}

@@ -32,6 +32,10 @@ class Installed(Owner, Protocol):
     def unwell(self) -> bool:
         """Whether it cannot do what it is for, such as write."""
 
+    @property
+    def disconnected(self) -> str | None:
+        """Which other engine it misses, and why."""
+
     async def measurements(self) -> Sequence[Measurement]:
         """What it counts beside its calls."""
 

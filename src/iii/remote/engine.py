@@ -82,6 +82,11 @@ class RemoteEngine:
         return f"{self.address}: {said}" if said else self.address
 
     @property
+    def disconnected(self) -> str | None:
+        """That there is no connection, while that is so, and why."""
+        return None if self.connected else f"not connected to {self.whereabouts}"
+
+    @property
     def connected(self) -> bool:
         """Whether a call leaves at once."""
         return self._worker.get_connection_state() == "connected"
@@ -90,16 +95,15 @@ class RemoteEngine:
         """Begin to connect."""
         self._core.start()
 
-    def when_back(self, tell: Callable[[], None]) -> None:
-        """Call it with each connection but the first: what the other engine told meanwhile is missing."""
+    def when_connected(self, tell: Callable[[bool], None]) -> None:
+        """Call it with each connection. All but the first get True: what the other engine told meanwhile is missing."""
         connections = 0
 
         def changed(state: ConnectionState) -> None:
             nonlocal connections
             if state == "connected":
                 connections += 1
-                if connections > 1:
-                    tell()
+                tell(connections > 1)
 
         self._worker.add_connection_state_listener(changed)
 

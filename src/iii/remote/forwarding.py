@@ -51,6 +51,11 @@ class Forwarding:
         except ValueError as error:
             raise StartFailure(f"adapter.config: {error}") from None
 
+    @property
+    def disconnected(self) -> str | None:
+        """The other engine, while there is no connection to it, and why."""
+        return self.remote.disconnected
+
     def measure(self, store: str) -> Sequence[Measurement]:
         return ()  # nothing is kept here
 

@@ -37,7 +37,7 @@ class ChannelOpener:
         self._engine_url = url
         self._url = urlsplit(url)
         self._headers = headers
-        self._tls = tls
+        self._tls = tls or ClientTls(None, url)
 
     def end(self, ref: StreamChannelRef) -> ChannelReader | ChannelWriter:
         """The end that a reference names; nothing connects yet."""

@@ -1,17 +1,22 @@
 """One WebSocket to the engine: its messages, and whether the other end still lives. All of it runs on the loop."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from iii.net.connection import Connection, ConnectionHandler
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, PING_INTERVAL_S, SILENCE_S
 from iii.protocol.log_event import LogEvent
 from iii.sdk.backlog import Backlog
-from iii.sdk.client_tls import ClientTls
 from iii.sdk.outbox import ThreadOutbox
 from iii.sdk.outgoing import open_websocket
+
+if TYPE_CHECKING:
+    from iii.sdk.client_tls import ClientTls
 
 WRITTEN_LOST = LogEvent(
     "iii.sdk", "sdk.written_lost", logging.WARNING, "Connection lost while the engine was not reading; the last messages may be lost",
@@ -41,9 +46,9 @@ class EngineLink(ConnectionHandler[ThreadOutbox]):
 
     def __init__(
         self,
-        connected: Callable[["EngineLink", ThreadOutbox], None],
+        connected: Callable[[EngineLink, ThreadOutbox], None],
         received: Callable[[bytes], None],
-        disconnected: Callable[["EngineLink", ThreadOutbox, str], None],
+        disconnected: Callable[[EngineLink, ThreadOutbox, str], None],
         backlog: Backlog,
         call_soon: Callable[[Callable[[], None]], object],
     ) -> None:

@@ -6,6 +6,8 @@ finding 5). uvloop resolves names on threads of libuv, which a forked child dies
 nothing but the library's request may follow a redirect, least of all a token (core finding 11).
 """
 
+from __future__ import annotations
+
 import asyncio
 import errno
 import logging
@@ -15,12 +17,14 @@ import struct
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iii.net.picows_side import FrameListener, connect
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES
-from iii.sdk.client_tls import ClientTls
 from iii.sdk.open_sockets import open_sockets
+
+if TYPE_CHECKING:
+    from iii.sdk.client_tls import ClientTls
 
 wire_logger = logging.getLogger("iii.sdk.wire")  # the library's own remarks, quiet unless somebody asks for them
 wire_logger.setLevel(logging.ERROR)
@@ -45,7 +49,7 @@ async def open_websocket(
 
     try:
         async with asyncio.timeout(timeout_s):
-            encrypted = (tls or ClientTls(None, url)).context_for(url)
+            encrypted = None if tls is None else tls.context_for(url)
             await connect(connection, url, headers, reach, INBOUND_MESSAGE_BYTES, timeout_s, wire_logger, encrypted)
     except BaseException:
         # The library's own handshake goes on after a cancel: the loop has the transport, which ends when TCP does
@@ -114,7 +118,7 @@ async def _resolve(host: str, port: int) -> list[_Resolved]:
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[_Resolved]] = loop.create_future()
 
-    def tell(outcome: "list[_Resolved] | OSError | UnicodeError") -> None:
+    def tell(outcome: list[_Resolved] | OSError | UnicodeError) -> None:
         if found.done():
             return
         if isinstance(outcome, Exception):

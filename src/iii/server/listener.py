@@ -103,7 +103,9 @@ class Listener(Acceptor):
                 return PlainResponse(HTTPStatus.OK, "ok")
             case "/readyz":
                 why = self.engine.readiness.why_not()
-                return PlainResponse(HTTPStatus.OK, "ok") if why is None else PlainResponse(_NOT_READY, why)
+                if why is None:
+                    return PlainResponse(HTTPStatus.OK, self.engine.readiness.says("ok"))
+                return PlainResponse(_NOT_READY, why)
             case _:
                 return PlainResponse(HTTPStatus.NOT_FOUND, "Not Found")
 

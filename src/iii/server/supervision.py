@@ -95,7 +95,7 @@ class Supervision:
         if self._stopping or self._reloading or self._readiness is None:
             return
         why = self._readiness.why_not()
-        status = one_line(why or "ready")[:_STATUS_CHARACTERS]
+        status = one_line(why or self._readiness.says("ready"))[:_STATUS_CHARACTERS]
         lines = ["READY=1"] if self._reloaded or (why is None and not self._ready) else []
         if status != self._status:
             lines.append(f"STATUS={status}")

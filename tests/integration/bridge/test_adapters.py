@@ -215,6 +215,39 @@ async def test_27_s1_everything_is_followed_again_after_the_cable_was_torn(pair:
     await until(lambda: pair.heard[7] and "svc" in told, DEADLINE_S)
 
 
+async def test_27_check_4_entries_changed_while_the_cable_was_torn_are_told_and_health_names_who_waits(
+    pair: Pair,
+) -> None:
+    told: list[tuple[str, Any, Any]] = []
+
+    async def changed(event: Any) -> None:
+        told.append((event["event_type"], event["old_value"], event["new_value"]))
+
+    pair.worker.register_function("changed", changed)
+    pair.worker.register_trigger(
+        {"type": "configuration", "function_id": "changed", "config": {"configuration_id": "svc"}}
+    )
+    entry = {"id": "svc", "name": "S", "description": "", "schema": {"type": "integer"}}
+    await pair.again("configuration::register", **entry, initial_value=1)
+    await until(lambda: told == [("configuration:registered", None, 1)], DEADLINE_S)
+    pair.cable.tear()
+    async with iii.connect_worker(pair.far.url, iii.InitOptions(otel={"enabled": False})) as there:
+        await there.trigger_async({"function_id": "configuration::set", "payload": {"id": "svc", "value": 2}})
+    async with asyncio.timeout(DEADLINE_S):
+        while (health := await pair.call("engine::health::check"))["status"] == "healthy":  # noqa: ASYNC110 - it asks somebody else
+            await asyncio.sleep(0.02)
+    address = f"ws://127.0.0.1:{pair.cable.port}"
+    for module in ("iii-state", "iii-stream", "iii-queue", "configuration"):
+        assert health["components"][module]["status"] == "degraded"
+        assert health["components"][module]["details"]["reason"].startswith(f"not connected to {address}")
+    pair.cable.mend()
+    async with asyncio.timeout(DEADLINE_S):
+        while (health := await pair.call("engine::health::check"))["status"] != "healthy":  # noqa: ASYNC110 - it asks somebody else
+            await asyncio.sleep(0.02)
+    assert "iii-state" not in health["components"]
+    await until(lambda: told[1:] == [("configuration:updated", 1, 2)], DEADLINE_S)
+
+
 async def test_27_check_2_messages_wait_for_an_engine_that_was_killed(pair: Pair) -> None:
     pair.near.kill()
     async with iii.connect_worker(pair.far.url, iii.InitOptions(otel={"enabled": False})) as there:

@@ -36,7 +36,7 @@ def test_zsh_has_the_same_and_fish_its_own(iii: Iii) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "text"), [(["tcsh"], "unknown command 'tcsh' (expected bash, zsh or fish)"), ([], "")]
+    ("arguments", "text"), [(["tcsh"], "unknown command 'iii completion tcsh' (expected bash, zsh or fish)"), ([], "")]
 )
 def test_wrong_usage(iii: Iii, arguments: list[str], text: str) -> None:
     done = iii("completion", *arguments)

@@ -69,7 +69,7 @@ def test_the_next_times_of_an_expression_need_no_engine(iii: Iii) -> None:
         (["next", "@daily", "--timezone", "Mars/Olympus"], 1, "unknown time zone 'Mars/Olympus'; name one like"),
         (["next", "@daily", "--count", "0"], 2, "expected a number from 1 to 1000, got '0'"),
         (["next"], 2, "wrong number of arguments; usage: iii cron next EXPRESSION"),
-        (["run"], 2, "unknown command 'run' (expected list, next or fire)"),
+        (["run"], 2, "unknown command 'iii cron run' (expected list, next or fire)"),
         (["list", "--port", "1", "--timeout-ms", "2000"], 1, "Is the engine running"),
     ],
 )

@@ -61,6 +61,8 @@ def test_07_s8_1_one_function(iii: Iii, engine: RunningEngine, orders: Orders) -
     assert (called.returncode, json.loads(called.stdout)) == (0, {"a": 1})
     done = iii("function", "info", "orders::creat", "--url", engine.url())
     assert (done.returncode, "Did you mean 'orders::create'?" in done.stderr) == (1, True)
+    done = iii("trigger", "lsit", "--url", engine.url())
+    assert (done.returncode, "Did you mean 'iii trigger list'?" in done.stderr) == (1, True)
 
 
 def test_07_s8_1_triggers_as_a_table(iii: Iii, engine: RunningEngine, orders: Orders) -> None:

@@ -93,7 +93,7 @@ def test_a_folder_that_was_copied_by_hand_can_be_restored(iii: Iii, tmp_path: Pa
         (["backup", "nowhere", "new"], 1, "no store in nowhere: expected a folder with the file store.db"),
         (["restore", "nowhere", "new"], 1, "no store in nowhere"),
         (["backup", "data"], 2, "wrong number of arguments; usage: iii store backup PATH NEW"),
-        (["save"], 2, "unknown command 'save' (expected backup, restore, check or salvage)"),
+        (["save"], 2, "unknown command 'iii store save', did you mean 'salvage'?"),
     ],
 )
 def test_wrong_usage(iii: Iii, arguments: list[str], code: int, text: str) -> None:

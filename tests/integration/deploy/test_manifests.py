@@ -48,7 +48,12 @@ def test_24_5_the_configuration_is_right_and_has_the_ports_of_the_manifests() ->
     config = config_file.load(DEPLOY / "config.yaml", host="0.0.0.0")
     assert config.warnings == ()
     ports = {entry.instance: entry.config.port for entry in config.entries if hasattr(entry.config, "port")}
-    assert {"iii-worker-manager": 49134, "iii-http": 3111, "iii-stream": 3112}.items() <= ports.items()
+    assert {
+        "iii-worker-manager": 49134,
+        "iii-http": 3111,
+        "iii-stream": 3112,
+        "iii-console": 3113,
+    }.items() <= ports.items()
 
 
 def test_24_5_environment_and_options_exist() -> None:

@@ -103,7 +103,7 @@ def test_18_s4_2_each_value_is_shown_with_its_origin(
 
 @pytest.mark.parametrize(
     ("words", "error"),
-    [([], ""), (["chekc"], "unknown command 'chekc'"), (["check", "a", "b"], "unexpected argument 'b'")],
+    [([], ""), (["chekc"], "unknown command 'iii config chekc'"), (["check", "a", "b"], "unexpected argument 'b'")],
 )
 def test_18_s4_wrong_usage(words: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
     try:

@@ -124,7 +124,7 @@ def test_22_6_the_file_is_for_its_user_and_has_no_token(folder: Path, capsys: py
         (["add", "a", "--url", "ws://h", "--token-env", "X", "--token-file", "x"], "--token-file and --token-env are given; keep one"),
         (["use", "a", "--url", "ws://h"], "--url is for 'add'"),
         (["use"], "wrong number of arguments"),
-        (["ad", "x"], "unknown command 'ad'"),
+        (["ad", "x"], "unknown command 'iii context ad'"),
     ],
 )  # fmt: skip
 def test_22_6_wrong_usage(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:

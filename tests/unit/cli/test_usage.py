@@ -91,7 +91,6 @@ def test_07_s8_1_wrong_usage_is_one_line_and_a_hint(line: str, error: str, capsy
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("trigger", "iii trigger: missing FUNCTION_PATH. Try: "),
         ("trigger ' '", "iii trigger: missing FUNCTION_PATH. Try: "),
         ("trigger a=1", "iii trigger: missing FUNCTION_PATH. Try: "),
         ("trigger f word", "expected key=value, got 'word'"),
@@ -114,9 +113,64 @@ def test_07_check_61_mistakes_are_told_before_connecting(
     assert told.count("\n") == 1
 
 
-def test_07_s8_1_bare_worker_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("worker") == 2
-    assert "usage: iii worker list" in capsys.readouterr().out
+_GROUPS = {  # one that is misspelt, and what it is taken for
+    "worker": ("lsit", "list"),
+    "function": ("cal", "call"),
+    "observer": ("lst", "list"),
+    "state": ("watc", "watch"),
+    "queue": ("lsit", "list"),
+    "cron": ("nxt", "next"),
+    "stream": ("tial", "tail"),
+    "config": ("chek", "check"),
+    "store": ("bakup", "backup"),
+    "token": ("crate", "create"),
+    "context": ("ad", "add"),
+    "completion": ("bahs", "bash"),
+}
+_SINGLE = {
+    "trigger", "t", "routes", "health", "metrics", "logs", "traces", "trace", "top", "publish", "codegen", "console", "init",
+    "dev", "update",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("group", _GROUPS)
+def test_07_s8_1_a_group_alone_prints_its_help(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(group) == 2
+    output, told = capsys.readouterr()
+    assert output.startswith(f"usage: iii {group} ")
+    assert _GROUPS[group][1] in output
+    assert told == ""
+
+
+@pytest.mark.parametrize("more", ["", " x"])
+@pytest.mark.parametrize("group", _GROUPS)
+def test_07_s8_1_an_unknown_subcommand_names_the_one_that_was_meant(
+    group: str, more: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong, meant = _GROUPS[group]
+    assert run(f"{group} {wrong}{more}") == 2
+    output, told = capsys.readouterr()
+    assert output == ""
+    assert told == f"error: unknown command 'iii {group} {wrong}', did you mean '{meant}'?\nTry 'iii {group} --help'.\n"
+
+
+@pytest.mark.parametrize("group", _GROUPS)
+def test_07_s8_1_an_unknown_subcommand_names_all(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(f"{group} xyzzy") == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: unknown command 'iii {group} xyzzy' (expected ")
+    assert _GROUPS[group][1] in told
+
+
+def test_07_s8_1_every_command_is_a_group_or_none() -> None:
+    assert _GROUPS.keys() | _SINGLE == set(COMMANDS)
+
+
+def test_07_check_61_trigger_alone_prints_its_help_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("trigger") == 1
+    output, told = capsys.readouterr()
+    assert output.startswith("usage: iii trigger FUNCTION_PATH")
+    assert told == "Error: iii trigger: missing FUNCTION_PATH. Try: iii trigger math::add a=2 b=3\n"
 
 
 @pytest.mark.parametrize(

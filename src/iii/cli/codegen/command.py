@@ -38,7 +38,7 @@ def run(arguments: list[str]) -> int:
     parser = build_parser()
     options = parser.parse(arguments)
     if options.language not in LANGUAGES:
-        parser.refuse_command(f"{_PROGRAM} {options.language}", list(LANGUAGES))
+        parser.refuse_command(options.language, list(LANGUAGES))
     if is_blank(options.namespace):
         parser.error("--namespace: expected a name, got nothing")
     address = address_of(options, parser)

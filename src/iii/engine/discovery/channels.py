@@ -1,4 +1,4 @@
-"""`engine::channels::list` (24 §8)."""
+"""`engine::channels::list` (24 §9)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ChannelDiscovery:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    @builtin("engine::channels::list", spec="24 §8")
+    @builtin("engine::channels::list", spec="24 §9")
     def list_channels(self, request: ChannelListRequest, invocation: Invocation) -> ChannelList:
         """List channels, the newest first: who created them, which ends are taken, and what waits in them."""
         view = View(self._engine, invocation)

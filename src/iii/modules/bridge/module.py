@@ -52,6 +52,10 @@ class Bridge(Module):
         self._remote: RemoteEngine | None = None
         self._tasks = TaskSet(BUILTIN_FAILED)
 
+    @property
+    def disconnected(self) -> str | None:
+        return None if self._remote is None else self._remote.disconnected
+
     def functions(self) -> Iterator[Function]:
         """`bridge.invoke`, `bridge.invoke_async` of the first bridge, and what it forwards."""
         if self.instance == self.name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
@@ -11,10 +12,11 @@ from msgspec import UNSET, Raw, Struct
 from iii.engine.builtin import BUILTIN_FAILED
 from iii.engine.builtin_request import RequestDecoder
 from iii.engine.functions import Deliver, Function
-from iii.engine.invocation import Invocation, Trace
+from iii.engine.invocation import NO_TRACE, Invocation, Trace
 from iii.modules.configuration.codes import ADAPTER_ERROR
 from iii.modules.configuration.entries import ConfigurationEntries
 from iii.modules.configuration.entry import NULL, SettingsEntry
+from iii.modules.configuration.missed import NOT_COMPARED, MissedChanges
 from iii.modules.configuration.requests import (
     ConfigurationEvent,
     ConfigurationGetInput,
@@ -51,13 +53,20 @@ class BridgedConfiguration:
         """`heard` is told of each change there."""
         self._forwarding = forwarding
         self._entries = entries
-        self._heard = heard
+        self._missed = MissedChanges(self._read, heard)
+        self._comparing: asyncio.Task[None] | None = None
         self._relay_id = f"{CONFIGURATION_RELAY}{new_id()}"
         self._tasks = TaskSet(BUILTIN_FAILED)
+
+    @property
+    def disconnected(self) -> str | None:
+        """The other engine, while there is no connection to it, and why."""
+        return self._forwarding.disconnected
 
     async def open(self) -> None:
         """Connect, and hear of changes."""
         remote = self._forwarding.remote
+        remote.when_connected(self._compare)
         remote.offer(self._relay_id, self._relay, "Changes of configuration entries for another engine.")
         remote.bind("configuration", self._relay_id, {})
         await self._forwarding.open()
@@ -72,8 +81,27 @@ class BridgedConfiguration:
         except BAD_JSON as error:
             raise DeserializationFailed(self._relay_id, str(error)) from None
         if event.id not in self._entries.modules:
-            self._heard(event)
+            self._missed.heard(event)
         return NULL
+
+    def _compare(self, again: bool) -> None:
+        """With each connection: the comparison that the lost one has cut short is not worth its wait."""
+        if self._comparing is not None:
+            self._comparing.cancel()
+        self._comparing = self._tasks.spawn(self._compared())
+
+    async def _compared(self) -> None:
+        try:
+            await self._missed.compare(self._entries.modules)
+        except (InvocationError, Unreachable) as error:
+            if self._forwarding.disconnected is None:  # else there will be another connection
+                NOT_COMPARED(reason=error.message if isinstance(error, InvocationError) else str(error))
+        except BAD_JSON as error:
+            NOT_COMPARED(reason=f"it answered with something else: {error}")
+
+    async def _read(self, function_id: str, payload: dict[str, Any]) -> bytes:
+        """What the other engine answers to the engine itself. Raises InvocationError or Unreachable."""
+        return await self._answer(function_id, payload, NO_TRACE)
 
     def instead_of(self, here: Deliver) -> Deliver:
         """What answers a function; `here` does it for entries of modules."""
@@ -144,15 +172,16 @@ class BridgedConfiguration:
 
     async def _asked(self, invocation: Invocation, function_id: str, payload: dict[str, Any]) -> bytes:
         """Raises InvocationError."""
-        trace = Trace(invocation.traceparent, invocation.baggage)
+        try:
+            return await self._answer(function_id, payload, Trace(invocation.traceparent, invocation.baggage))
+        except Unreachable as error:
+            raise _refusal(function_id, error) from None
 
+    async def _answer(self, function_id: str, payload: dict[str, Any], trace: Trace) -> bytes:
         def begin(reply: Reply[bytes, Unreachable | InvocationError]) -> None:
             self._forwarding.ask(function_id, _encode(payload), trace, reply)
 
-        try:
-            return await reply_of(begin) or b"{}"
-        except Unreachable as error:
-            raise _refusal(function_id, error) from None
+        return await reply_of(begin) or b"{}"
 
 
 def _refusal(function_id: str, error: Unreachable | InvocationError) -> InvocationError:

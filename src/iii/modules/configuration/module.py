@@ -103,6 +103,10 @@ class Configuration(Module):
         """The entries of the modules of the engine, from now on."""
         self.entries.attach_all(settings)
 
+    @property
+    def disconnected(self) -> str | None:
+        return None if self._bridged is None else self._bridged.disconnected
+
     async def start(self) -> None:
         """Read what is stored."""
         if self._bridged is not None:

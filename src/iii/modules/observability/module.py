@@ -68,7 +68,7 @@ class BaggageEntries(Struct):
 
 
 class ComponentHealth(Struct):
-    """`healthy` with details, or `disabled` with null."""
+    """`healthy` with details, `degraded` with a reason, or `disabled` with null."""
 
     status: str
     details: dict[str, Any] | None = None
@@ -195,14 +195,16 @@ class Observability(Module):
         }
         disabled = ComponentHealth("disabled")
         spans = self.spans.health()
+        degraded = self.engine.readiness.degraded()
         return Health(
-            status="degraded" if self.spans.storage().archive == "degraded" else "healthy",
+            status="degraded" if degraded or self.spans.storage().archive == "degraded" else "healthy",
             components={
                 "otel": ComponentHealth("healthy", details) if enabled else disabled,
                 "metrics": ComponentHealth("healthy", self.metrics.health()),
                 "logs": ComponentHealth("healthy", self.logs.health()),
                 "spans": disabled if spans is None else ComponentHealth("healthy", spans),
                 "ingest": ComponentHealth("healthy", self._ingest_health()) if enabled else disabled,
+                **{name: ComponentHealth("degraded", {"reason": reason}) for name, reason in degraded.items()},
             },
             timestamp=self.engine.clock.time_ms(),
             version=self.engine.options.version,

@@ -103,6 +103,10 @@ class QueueAdapter(Protocol):
         """Whether it refuses all writes until the engine is restarted."""
 
     @property
+    def disconnected(self) -> str | None:
+        """Another engine that answers, while there is no connection to it, and why."""
+
+    @property
     def queues(self) -> Queues: ...
 
     @property

@@ -45,6 +45,10 @@ class BridgeAdapter(KeepsNothing):
         self.topics = BridgedTopics(engine, self._forwarding.remote, config.worker_name)
         self.answers = self._deliver
 
+    @property
+    def disconnected(self) -> str | None:
+        return self._forwarding.disconnected
+
     async def open(self) -> None:
         await self._forwarding.open()
 

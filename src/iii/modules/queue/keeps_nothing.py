@@ -58,6 +58,10 @@ class KeepsNothing:
         self._why = why
         self.queues = NoQueues(why.no_queues)
 
+    @property
+    def disconnected(self) -> str | None:
+        return None
+
     async def stats(self, source: QueueOrTopic) -> Stats:
         return Stats(depth=0, dlq_depth=0)
 

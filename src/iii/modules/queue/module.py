@@ -125,6 +125,10 @@ class Queue(Module):
     def unwell(self) -> bool:
         return self.adapter.lost
 
+    @property
+    def disconnected(self) -> str | None:
+        return self.adapter.disconnected
+
     async def measurements(self) -> Sequence[Measurement]:
         levels = await self.adapter.levels()
         return [*measured(levels, self.engine.clock.time_ms()), *self.adapter.measure_store(self.instance)]

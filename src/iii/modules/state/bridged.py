@@ -80,6 +80,11 @@ class BridgedState:
         self._forwarding = forwarding
         self._fire = fire
 
+    @property
+    def disconnected(self) -> str | None:
+        """The other engine, while there is no connection to it, and why."""
+        return self._forwarding.disconnected
+
     def deliver(self, invocation: Invocation, function: Function) -> None:
         """Answer one invocation of a function of `state::*`."""
         read = _CHANGES.get(function.id)

@@ -125,6 +125,11 @@ class BridgedStreams:
         self._relay = f"{STREAM_RELAY}{new_id()}"
         self._followed: dict[Group, Callable[[], None]] = {}
 
+    @property
+    def disconnected(self) -> str | None:
+        """The other engine, while there is no connection to it, and why."""
+        return self._forwarding.disconnected
+
     # -- functions ------------------------------------------------------------------------------------------------
 
     def instead_of(self, here: Deliver) -> Deliver:
@@ -188,7 +193,7 @@ class BridgedStreams:
             return b"null"
 
         self._forwarding.remote.offer(self._relay, relay, "Events for the clients of another engine.")
-        self._forwarding.remote.when_back(missed)
+        self._forwarding.remote.when_connected(lambda again: missed() if again else None)
 
     def follow(self, group: Group, followed: bool) -> None:
         """A group has its first client here, or lost its last one."""

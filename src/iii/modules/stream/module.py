@@ -140,6 +140,10 @@ class Streams(Module):
     def unwell(self) -> bool:
         return self._store.lost
 
+    @property
+    def disconnected(self) -> str | None:
+        return None if self._bridged is None else self._bridged.disconnected
+
     async def measurements(self) -> Sequence[Measurement]:
         return [*self._store.measure(self.instance), *self.server.measure(self.instance)]
 

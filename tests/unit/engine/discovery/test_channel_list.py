@@ -1,4 +1,4 @@
-"""`engine::channels::list` (24 §8)."""
+"""`engine::channels::list` (24 §9)."""
 
 from __future__ import annotations
 

@@ -63,5 +63,6 @@ class PrometheusPort:
         return web.Response(text="ok\n")
 
     async def _ready(self, _: web.Request) -> web.Response:
-        why = self._engine.readiness.why_not()
-        return web.Response(text="ok\n") if why is None else web.Response(status=503, text=f"{why}\n")
+        readiness = self._engine.readiness
+        why = readiness.why_not()
+        return web.Response(status=200 if why is None else 503, text=f"{why or readiness.says('ok')}\n")

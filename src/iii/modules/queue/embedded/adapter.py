@@ -35,6 +35,7 @@ class BuiltinAdapter:
     """One store, and a consumer for each named queue and each destination of a topic."""
 
     broker_type = "builtin"
+    disconnected = None
     answers = None
 
     def __init__(self, engine: Engine, store: JobStore, config: QueueConfig, block: BuiltinConfig) -> None:

@@ -32,6 +32,7 @@ class RabbitmqAdapter:
     """Named queues, topics and dead letters at one broker."""
 
     broker_type = "rabbitmq"
+    disconnected = None
     answers = None
     lost = False
 
