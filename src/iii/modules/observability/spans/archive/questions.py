@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from iii.modules.observability.spans.archive.narrowed import Narrowed, narrowed
 from iii.modules.observability.spans.facets import Facets
 from iii.modules.observability.spans.filters import having, packed_pair
 from iii.modules.observability.spans.groups import group
@@ -88,6 +89,7 @@ class Questions:
         rows = self._execute("SELECT id, service, name, status, internal, kind, roots, others FROM facets").fetchall()
         self._commons = {row[0]: Common(row[1], row[2], row[3], bool(row[4]), row[5]) for row in rows}
         self._counts = {row[0]: (row[6], row[7]) for row in rows}
+        self._narrowed = Narrowed()
         self.damaged: str | None = None
 
     def listed(self, selection: Selection) -> SpanPage:
@@ -189,8 +191,9 @@ class Questions:
     def _selected(self, selection: Selection, limit: int, skipped: int) -> tuple[list[Row], int]:
         """The first rows of traces that the disk has as they are, but for some, and how many there are."""
         facets = [facet for facet, common in self._commons.items() if selection.wants(common)]
+        narrow = self._narrowed = narrowed(self._connection, selection, self._commons)
         conditions, values = self._conditions(selection)
-        is_plain = selection.by_facet and selection.since is None and selection.until is None
+        is_plain = self._by_facet(selection) and selection.since is None and selection.until is None
         roots = not selection.everywhere
         counts = [self._counts[facet] for facet in facets]
         held = sum(root if roots else root + other for root, other in counts)
@@ -200,7 +203,7 @@ class Questions:
         index = f"{'roots' if roots else 'spans'}_by_{'facet' if scarce else 'start'}"
         if roots:
             conditions.append("s.root > 0")
-        if scarce and selection.by_facet and selection.sort_by not in _ORDERS:
+        if scarce and self._by_facet(selection) and selection.sort_by not in _ORDERS:
             conditions.append(f"s.start {'>=' if selection.descending else '<='} ?")
             values.append(self._last_start(selection, facets, index, limit))
         total = self._total(selection, held, facets, index)
@@ -222,10 +225,17 @@ class Questions:
         order = ", ".join(f"{column} {direction}" for column in columns)
         joined = f"{_JOINED} CROSS JOIN facets f ON f.id = s.facet" if "f." in order else _JOINED
         query = f"""
-            SELECT {_COLUMNS} FROM spans s INDEXED BY {index} {joined}
+            SELECT {_COLUMNS} FROM {narrow.source or f"spans s INDEXED BY {index}"} {joined}
             WHERE {" AND ".join([*conditions, _NOT_APART])} ORDER BY {order} LIMIT ? OFFSET ?"""
         rows = self._execute(
-            query, (*values, self._apart, min(limit, _LARGEST) - min(skipped, _LARGEST), min(skipped, _LARGEST))
+            query,
+            (
+                *narrow.given,
+                *values,
+                self._apart,
+                min(limit, _LARGEST) - min(skipped, _LARGEST),
+                min(skipped, _LARGEST),
+            ),
         )
         return [self._row(columns) for columns in rows], total
 
@@ -236,14 +246,25 @@ class Questions:
         values.append(json.dumps(facets))
         if not selection.everywhere:
             conditions.append("s.root > 0")
-        where = " AND ".join(conditions)
-        if selection.by_facet and selection.since is None and selection.until is None:
+        where, narrow = " AND ".join(conditions), self._narrowed
+        known = (
+            held if self._by_facet(selection) else narrow.count(facets) if self._is_narrowed_alone(selection) else None
+        )
+        if known is not None and selection.since is None and selection.until is None:
             query = f"""
                 SELECT count(*) FROM traces t CROSS JOIN spans s ON s.trace = t.id
                 WHERE {where} AND t.trace_id IN (SELECT value FROM json_each(?))"""
-            return held - int(self._execute(query, (*values, self._apart)).fetchone()[0])
-        query = f"SELECT count(*) FROM spans s INDEXED BY {index} WHERE {where} AND {_NOT_APART}"
-        return int(self._execute(query, (*values, self._apart)).fetchone()[0])
+            return known - int(self._execute(query, (*values, self._apart)).fetchone()[0])
+        query = f"SELECT count(*) FROM {narrow.source or f'spans s INDEXED BY {index}'} WHERE {where} AND {_NOT_APART}"
+        return int(self._execute(query, (*narrow.given, *values, self._apart)).fetchone()[0])
+
+    def _by_facet(self, selection: Selection) -> bool:
+        """Whether facets tell which spans are listed, but for their times."""
+        return self._narrowed.all and not selection.filters
+
+    def _is_narrowed_alone(self, selection: Selection) -> bool:
+        """Whether what they are narrowed to tells the same."""
+        return len(selection.filters) == (bool(selection.pairs) and not selection.everywhere)
 
     def _size(self, facet: int, roots: bool) -> int:
         return self._counts[facet][0] if roots else sum(self._counts[facet])
@@ -291,17 +312,8 @@ class Questions:
         for number, pair in enumerate(selection.excluded):
             has = self._having(f"excluded_{number}", [pair])
             add(f"NOT (instr(s.packed, ?) AND {has})", packed_pair(pair))
-        if selection.pairs:
-            # the database looks by itself at what is nearly always not there
-            has = f"instr(s.packed, ?) AND {self._having('wanted', selection.pairs)}"
-            first = packed_pair(selection.pairs[0])
-            add(has if not selection.everywhere else f"s.trace IN (SELECT s.trace FROM spans s WHERE {has})", first)
-        if selection.everywhere and selection.name:
-            named = [facet for facet, common in self._commons.items() if selection.name in common.name.lower()]
-            add(
-                "s.trace IN (SELECT trace FROM spans WHERE facet IN (SELECT value FROM json_each(?)))",
-                json.dumps(named),
-            )
+        if self._narrowed.condition is not None:
+            add(self._narrowed.condition)
         return conditions, values
 
     def _having(self, name: str, pairs: list[tuple[str, str]]) -> str:
