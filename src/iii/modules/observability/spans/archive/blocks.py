@@ -20,6 +20,7 @@ from iii.storage.transactions import Connection
 SHIFT = 11
 SPANS = 1 << SHIFT
 PARTS = 16  # of the pairs of a block: a question reads one of them
+UNPAIRED = -1  # a block that does not tell which pairs its spans have; else a bit of each part that there is
 NOBODY = 0xFFFF  # stands where there is no span
 _OLDEST = 1  # blocks that are not sealed: the next spans that leave are there
 _NEWEST = 1  # those whose parents may still come
@@ -59,22 +60,30 @@ def seal(connection: Connection, block: int) -> None:
         owners[at] = owner
         codes[at] = facets.setdefault(facet, len(facets))
         roots[at] = root
-    pairs = _pairs(connection, bounds)
+    parts = _parts(connection, bounds)
     connection.execute(
         "INSERT INTO blocks (id, paired, traces, counts, owners, facets, codes, roots) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            block, pairs is not None, array("q", traces).tobytes(), array("H", counts).tobytes(), owners.tobytes(),
-            array("q", facets).tobytes(), bytes(codes) if len(facets) <= _SMALL else array("H", codes).tobytes(), bytes(roots),
+            block, UNPAIRED if parts is None else sum(1 << at for at in parts), array("q", traces).tobytes(),
+            array("H", counts).tobytes(), owners.tobytes(), array("q", facets).tobytes(),
+            bytes(codes) if len(facets) <= _SMALL else array("H", codes).tobytes(), bytes(roots),
         ),
     )  # fmt: skip
-    if pairs is not None:
-        parts: list[list[int]] = [[] for _ in range(PARTS)]
-        for number in sorted(pairs):
-            parts[number % PARTS].append(number)
-        connection.executemany(
-            "INSERT INTO pairs (id, packed) VALUES (?, ?)",
-            [(block * PARTS + at, _part(part, pairs)) for at, part in enumerate(parts) if part],
-        )
+    connection.executemany(
+        "INSERT INTO pairs (id, packed) VALUES (?, ?)",
+        [(block * PARTS + at, part) for at, part in (parts or {}).items()],
+    )
+
+
+def _parts(connection: Connection, bounds: tuple[int, int]) -> dict[int, bytes] | None:
+    """Which pairs the spans have; None: that is too much to write down."""
+    pairs = _pairs(connection, bounds)
+    if pairs is None:
+        return None
+    numbers = dict[int, list[int]]()
+    for number in sorted(pairs):
+        numbers.setdefault(number % PARTS, []).append(number)
+    return {at: _part(part, pairs) for at, part in numbers.items()}
 
 
 def _pairs(connection: Connection, bounds: tuple[int, int]) -> dict[int, array[int]] | None:

@@ -16,7 +16,6 @@ import msgspec
 
 from iii.modules.observability.spans.archive.narrowed import Narrowed, narrowed
 from iii.modules.observability.spans.facets import Facets
-from iii.modules.observability.spans.filters import having, packed_pair
 from iii.modules.observability.spans.groups import group
 from iii.modules.observability.spans.requests import TraceGroup, TracesGroupByInput
 from iii.modules.observability.spans.row import Common, Row
@@ -30,6 +29,7 @@ from iii.storage.transactions import Connection
 T = TypeVar("T")
 
 _ROWS = 64
+_SEEN_SHARE = 4  # the same, if all of them are looked at
 _SHARE = 50  # a facet of less than such a part of all spans is looked up by itself
 _COLUMNS = (
     "t.trace_id, s.span_id, s.parent, s.start, s.end, s.facet, r.packed AS resource, s.packed, s.tagged, s.root > 0"
@@ -195,11 +195,10 @@ class Questions:
         conditions, values = self._conditions(selection)
         is_plain = self._by_facet(selection) and selection.since is None and selection.until is None
         roots = not selection.everywhere
-        counts = [self._counts[facet] for facet in facets]
-        held = sum(root if roots else root + other for root, other in counts)
+        held = self._held(facets, roots)
         if not held:
             return [], 0
-        scarce = held * _SHARE < sum(root + other for root, other in self._counts.values())
+        scarce = self._is_scarce(selection, held)
         index = f"{'roots' if roots else 'spans'}_by_{'facet' if scarce else 'start'}"
         if roots:
             conditions.append("s.root > 0")
@@ -247,10 +246,8 @@ class Questions:
         if not selection.everywhere:
             conditions.append("s.root > 0")
         where, narrow = " AND ".join(conditions), self._narrowed
-        known = (
-            held if self._by_facet(selection) else narrow.count(facets) if self._is_narrowed_alone(selection) else None
-        )
-        if known is not None and selection.since is None and selection.until is None:
+        if self._is_counted(selection):
+            known = held if narrow.counting is None or self._by_facet(selection) else narrow.counting(facets)
             query = f"""
                 SELECT count(*) FROM traces t CROSS JOIN spans s ON s.trace = t.id
                 WHERE {where} AND t.trace_id IN (SELECT value FROM json_each(?))"""
@@ -260,11 +257,24 @@ class Questions:
 
     def _by_facet(self, selection: Selection) -> bool:
         """Whether facets tell which spans are listed, but for their times."""
-        return self._narrowed.all and not selection.filters
+        return self._narrowed.all and len(selection.filters) == len(selection.excluded)
 
-    def _is_narrowed_alone(self, selection: Selection) -> bool:
-        """Whether what they are narrowed to tells the same."""
-        return len(selection.filters) == (bool(selection.pairs) and not selection.everywhere)
+    def _is_counted(self, selection: Selection) -> bool:
+        """Whether how many there are is known without a look at each."""
+        if selection.since is not None or selection.until is not None:
+            return False
+        pairs = bool(selection.pairs) and not selection.everywhere
+        others = len(selection.filters) - pairs - len(selection.excluded)
+        return (self._narrowed.counting is not None and not others) or self._by_facet(selection)
+
+    def _is_scarce(self, selection: Selection, held: int) -> bool:
+        """Whether those of the facets are found sooner by their facets than by their start."""
+        if self._is_counted(selection) or self._by_facet(selection):
+            return held * _SHARE < self._held(self._counts, roots=False)
+        return held * _SEEN_SHARE < self._held(self._counts, roots=not selection.everywhere)
+
+    def _held(self, facets: Iterable[int], roots: bool) -> int:
+        return sum(self._size(facet, roots) for facet in facets)
 
     def _size(self, facet: int, roots: bool) -> int:
         return self._counts[facet][0] if roots else sum(self._counts[facet])
@@ -309,25 +319,9 @@ class Questions:
             add("s.end - s.start >= ?", selection.shortest)
         if selection.longest is not None:
             add("s.end - s.start <= ?", selection.longest)
-        for number, pair in enumerate(selection.excluded):
-            has = self._having(f"excluded_{number}", [pair])
-            add(f"NOT (instr(s.packed, ?) AND {has})", packed_pair(pair))
-        if self._narrowed.condition is not None:
-            add(self._narrowed.condition)
+        for condition, bound in self._narrowed.conditions:
+            add(condition, *bound)
         return conditions, values
-
-    def _having(self, name: str, pairs: list[tuple[str, str]]) -> str:
-        """A condition that all pairs are among the attributes of a span."""
-        has = having(pairs)
-
-        def check(packed: bytes) -> bool:
-            try:
-                return has(packed)
-            except (msgspec.MsgspecError, ValueError):
-                return False
-
-        self._connection.create_function(name, 1, check)
-        return f"{name}(s.packed)"
 
 
 def _first_facets(
