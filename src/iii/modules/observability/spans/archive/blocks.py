@@ -6,7 +6,6 @@ Whatever adds, changes or removes a span of a sealed block unseals it, in the sa
 from __future__ import annotations
 
 from array import array
-from functools import lru_cache
 from hashlib import blake2b
 from itertools import accumulate
 
@@ -29,7 +28,6 @@ _MOST_BYTES = 16 * MIB
 _SMALL = 256  # facets of a block whose numbers are bytes
 
 
-@lru_cache(10_000)
 def number_of(pair: Pair) -> int:
     """That of a pair, in any process: no two pairs of a store have the same one (one in 10^12 stores of 10 million has)."""
     return int.from_bytes(blake2b(packed_pair(pair), digest_size=8).digest(), "little")
@@ -77,21 +75,22 @@ def seal(connection: Connection, block: int) -> None:
 
 def _parts(connection: Connection, bounds: tuple[int, int]) -> dict[int, bytes] | None:
     """Which pairs the spans have; None: that is too much to write down."""
-    pairs = _pairs(connection, bounds)
-    if pairs is None:
+    found = _pairs(connection, bounds)
+    if found is None:
         return None
+    pairs = {number_of(pair): places for pair, places in found.items()}
     numbers = dict[int, list[int]]()
     for number in sorted(pairs):
         numbers.setdefault(number % PARTS, []).append(number)
     return {at: _part(part, pairs) for at, part in numbers.items()}
 
 
-def _pairs(connection: Connection, bounds: tuple[int, int]) -> dict[int, array[int]] | None:
-    """Places of spans by the numbers of their pairs; None: that is too much."""
+def _pairs(connection: Connection, bounds: tuple[int, int]) -> dict[Pair, array[int]] | None:
+    """Places of spans by their pairs; None: that is too much."""
     (size,) = connection.execute("SELECT sum(length(packed)) FROM spans WHERE id BETWEEN ? AND ?", bounds).fetchone()
     if (size or 0) > _MOST_BYTES:
         return None
-    found: dict[int, array[int]] = {}
+    found: dict[Pair, array[int]] = {}
     count = 0
     for id_, packed in connection.execute("SELECT id, packed FROM spans WHERE id BETWEEN ? AND ?", bounds):
         try:
@@ -102,9 +101,9 @@ def _pairs(connection: Connection, bounds: tuple[int, int]) -> dict[int, array[i
         if count > _MOST_PAIRS:
             return None
         for pair in attributes:
-            places = found.get(number := number_of(pair))
+            places = found.get(pair)
             if places is None:
-                places = found[number] = array("H")
+                places = found[pair] = array("H")
             places.append(id_ & SPANS - 1)
     return found
 
