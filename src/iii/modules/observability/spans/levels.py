@@ -15,7 +15,7 @@ from iii.modules.observability.steps import Steps
 
 _PART = 100_000  # a set of a million would grow for 20 ms in one go
 _COUNTED = 100  # traces of one step
-_WALKED = 20_000  # rows that are looked at for a page in one step: some 2 ms
+_WALKED = 10_000  # rows that are looked at for a page in one step: some 1 ms
 _LARGE = 64
 _trace_id = attrgetter("trace_id")
 

@@ -159,6 +159,9 @@ class Matches:
         found = set(self.loose.values())
         for block, places in self.sealed.items():
             of = self._blocks.owners(block)
+            if len(places) == sum(of.counts):
+                found.update(of.traces)
+                continue
             found.update(map(of.traces.__getitem__, map(of.owners.__getitem__, places)))
             if len(found) >= enough:
                 break

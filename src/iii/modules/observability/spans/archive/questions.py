@@ -206,6 +206,10 @@ class Questions:
             conditions.append(f"s.start {'>=' if selection.descending else '<='} ?")
             values.append(self._last_start(selection, facets, index, limit))
         total = self._total(selection, held, facets, index)
+        if not total:
+            return [], 0
+        if total * held < limit * self._held(self._counts, roots):  # between those of the page are too many others
+            scarce, index = True, f"{'roots' if roots else 'spans'}_by_facet"
         if is_plain and selection.sort_by in COMMON_KEYS:
             sizes = {facet: self._size(facet, roots) for facet in facets}
             facets = _first_facets(
@@ -219,23 +223,13 @@ class Questions:
         if len(facets) < len(self._commons) or scarce:
             conditions.append("s.facet IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(facets))
-        direction = "DESC" if selection.descending else "ASC"
-        columns = _ORDERS.get(selection.sort_by or "", "s.start"), "t.trace_id", "s.span_id"
-        order = ", ".join(f"{column} {direction}" for column in columns)
+        order = _order_of(selection)
         joined = f"{_JOINED} CROSS JOIN facets f ON f.id = s.facet" if "f." in order else _JOINED
         query = f"""
             SELECT {_COLUMNS} FROM {narrow.source or f"spans s INDEXED BY {index}"} {joined}
             WHERE {" AND ".join([*conditions, _NOT_APART])} ORDER BY {order} LIMIT ? OFFSET ?"""
-        rows = self._execute(
-            query,
-            (
-                *narrow.given,
-                *values,
-                self._apart,
-                min(limit, _LARGEST) - min(skipped, _LARGEST),
-                min(skipped, _LARGEST),
-            ),
-        )
+        skip = min(skipped, _LARGEST)
+        rows = self._execute(query, (*narrow.given, *values, self._apart, min(limit, _LARGEST) - skip, skip))
         return [self._row(columns) for columns in rows], total
 
     def _total(self, selection: Selection, held: int, facets: Sequence[int], index: str) -> int:
@@ -322,6 +316,11 @@ class Questions:
         for condition, bound in self._narrowed.conditions:
             add(condition, *bound)
         return conditions, values
+
+
+def _order_of(selection: Selection) -> str:
+    columns = _ORDERS.get(selection.sort_by or "", "s.start"), "t.trace_id", "s.span_id"
+    return ", ".join(f"{column} {'DESC' if selection.descending else 'ASC'}" for column in columns)
 
 
 def _first_facets(
