@@ -14,9 +14,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script
 sys.path.remove(str(Path(__file__).parent))  # where http.py would hide the library of that name
 import argparse
 import gc
+import sqlite3
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
+from functools import partial
 from typing import Any
 
 from benchmarks.traces_load import MS, NOW_NS, Load, call_span, frame, worked
@@ -36,6 +40,16 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "attributes": {"attributes": [["customer", "10"]], "sort_order": "desc"},
     "attributes anywhere": {"attributes": [["customer", "7"]], "search_all_spans": True, "sort_order": "desc"},
     "names anywhere": {"name": "orders/7/3", "search_all_spans": True, "sort_order": "desc"},
+    "attributes, common": {"attributes": [["http.method", "GET"]], "sort_order": "desc"},
+    "attributes anywhere, common": {
+        "attributes": [["http.method", "GET"]],
+        "search_all_spans": True,
+        "sort_order": "desc",
+    },
+    "attributes anywhere, none": {"attributes": [["customer", "none"]], "search_all_spans": True, "sort_order": "desc"},
+    "names anywhere, common": {"name": "orders", "search_all_spans": True, "sort_order": "desc"},
+    "without attributes": {"exclude_attributes": [["customer", "10"]], "sort_order": "desc"},
+    "long ones anywhere": {"min_duration_ms": 95, "search_all_spans": True, "sort_order": "desc"},
     "traces": {"trace_ids": [f"{number:032x}" for number in range(100)], "search_all_spans": True},
 }
 
@@ -114,7 +128,53 @@ def remembered(quick: bool) -> dict[str, float]:
     return found
 
 
-SECTIONS = {"kept": kept, "remembered": remembered}
+def archived(quick: bool) -> dict[str, float]:
+    """CPU of a span that is written to the disk, and lists over many there."""
+    from iii.modules.observability.spans.archive.schema import MIGRATIONS
+    from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
+    from iii.modules.observability.spans.row import Packer
+
+    count, tables, packer, found = 100_000 if quick else 1_000_000, Tables(10**12), Packer(), dict[str, float]()
+    with ExitStack() as opened:
+        folder = opened.enter_context(tempfile.TemporaryDirectory())
+        disk = opened.enter_context(closing(sqlite3.connect(f"{folder}/spans", isolation_level=None)))
+        disk.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + ";".join(MIGRATIONS))
+
+        def written(entries: list[Any]) -> None:
+            disk.execute("BEGIN")
+            tables.add(disk, entries, 1)
+            disk.execute("COMMIT")
+
+        def sealed() -> None:
+            while tables.seal(disk):
+                pass
+
+        batches = ([ArchivedSpan.of(packer.row(span)) for span in spans] for spans in Load().spans(0, count))
+        found["one span on its way to the disk"] = sum(cpu_us(count, partial(written, each)) for each in batches)
+        found["the same, for its block"] = cpu_us(count, sealed)
+        found |= asked_of_disk(disk)
+    return found
+
+
+def asked_of_disk(disk: sqlite3.Connection) -> dict[str, float]:
+    import msgspec
+
+    from iii.modules.observability.spans.archive.questions import Questions
+    from iii.modules.observability.spans.requests import TracesListInput
+    from iii.modules.observability.spans.selection import Selection
+
+    found = dict[str, float]()
+    for name, request in REQUESTS.items():
+        selection, times = Selection(msgspec.convert(request, TracesListInput), NOW_NS + 10**12), list[float]()
+        for _ in range(3):
+            before = time.perf_counter()
+            Questions(disk, []).listed(selection)
+            times.append((time.perf_counter() - before) * 1e3)
+        found[f"disk: {name}"] = min(times)
+    return found
+
+
+SECTIONS = {"kept": kept, "remembered": remembered, "archived": archived}
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iii.modules.observability.records import Span
+from iii.modules.observability.spans.archive import narrowed
+from iii.modules.observability.spans.archive.blocks import seal
 from iii.modules.observability.spans.archive.questions import Questions
 from iii.modules.observability.spans.archive.schema import MIGRATIONS
 from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
@@ -44,6 +46,12 @@ class Disk:
             self.store.archived(row, row.packed)
         self.waiting.clear()
 
+    def seal(self) -> None:
+        """What is on disk now, as if the block were full."""
+        sealed = self.connection.execute("SELECT 1 FROM blocks WHERE id = 0").fetchone()
+        if sealed is None:
+            seal(self.connection, 0)
+
     def questions(self, traces: set[str]) -> Questions:
         return Questions(self.connection, made(self.store.copies([*self.waiting, *self.store.pending], traces)))
 
@@ -55,15 +63,19 @@ def database() -> MemoryDatabase:
     return database
 
 
-def filled(connection: Any, frames: list[tuple[list[Span], bool]], max_spans: int) -> tuple[Disk, Model]:
+def filled(
+    connection: Any, frames: list[tuple[list[Span], bool]], max_spans: int, sealed: int = 0
+) -> tuple[Disk, Model]:
     store, model = SpanStore(max_spans, 10**9), Model(10**9)
     disk = Disk(connection, store)
     disk.tables.clear(connection)
-    for frame, written in frames:
+    for number, (frame, written) in enumerate(frames):
         store.add(frame)
         model.add(frame)
         if written:
             disk.write()
+        if sealed & 1 << number:
+            disk.seal()
     return disk, model
 
 
@@ -73,14 +85,25 @@ WRITTEN_FRAMES = FRAMES.flatmap(
 
 
 @settings(max_examples=150, deadline=None)
-@given(WRITTEN_FRAMES, st.integers(1, 12), st.lists(REQUESTS, min_size=1, max_size=3))
+@given(
+    WRITTEN_FRAMES, st.integers(1, 12), st.lists(REQUESTS, min_size=1, max_size=3), st.integers(0, 63), st.booleans()
+)
 def test_06_7_5_lists_are_those_of_disk_and_memory_together(
-    database: MemoryDatabase, frames: list[tuple[list[Span], bool]], max_spans: int, requests: list[dict[str, Any]]
+    database: MemoryDatabase,
+    frames: list[tuple[list[Span], bool]],
+    max_spans: int,
+    requests: list[dict[str, Any]],
+    sealed: int,
+    many: bool,
 ) -> None:
-    disk, model = filled(database.reader, frames, max_spans)
+    """Whatever is sealed, and whether a few are many."""
+    disk, model = filled(database.reader, frames, max_spans, sealed)
     for wanted in requests:
         selection = Selection(msgspec.convert(wanted, TracesListInput), NOW)
-        page = disk.questions(set(selection.traces or ())).listed(selection)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(narrowed, "_FEW", 0 if many else 10)
+            patch.setattr(narrowed, "_FEW_TRACES", 0 if many else 10)
+            page = disk.questions(set(selection.traces or ())).listed(selection)
         rows, total = model.listed(wanted)
         answered = [json.loads(each) for each in page.spans]
         tags = [each.pop("trace_tags", None) for each in answered]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sqlite3
 import stat
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,6 +22,10 @@ from iii.modules.observability.config import ObservabilityConfig, TraceStorageCo
 from iii.modules.observability.module import Observability
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Source
+from iii.modules.observability.spans.archive import blocks
+from iii.modules.observability.spans.archive.schema import MIGRATIONS
+from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
+from iii.modules.observability.spans.row import Packer
 from iii.protocol.reply import reply_of
 from iii.storage.transactions import Connection, Work
 from tests.integration.own_engine import OwnEngine
@@ -65,6 +70,12 @@ class Traced(OwnEngine[Observability]):
         archive = self.module.spans.archive
         assert archive is not None
         await reply_of(partial(archive.write, work))
+
+    async def found(self, query: str) -> Any:
+        """One value on disk."""
+        archive = self.module.spans.archive
+        assert archive is not None
+        return await reply_of(partial(archive.read, lambda connection: connection.execute(query).fetchone()[0]))
 
     async def pages(self, at_most: Callable[[int], int]) -> None:
         """Bound the file, as a disk does."""
@@ -324,3 +335,25 @@ async def test_06_7_5_a_store_that_is_enabled_or_moved_gets_what_the_memory_has(
 async def is_in(own: Traced, folder: Path) -> bool:
     archive = own.module.spans.archive
     return archive is not None and archive.opened and archive.folder == folder
+
+
+async def test_06_7_5_a_store_of_the_version_before_is_opened_and_written_down_by_and_by(tmp_path: Path) -> None:
+    count = 5 * blocks.SPANS
+    store = sqlite3.connect(tmp_path / "traces.sqlite3", isolation_level=None)
+    store.executescript(f"{MIGRATIONS[0]}; PRAGMA user_version = 1; PRAGMA journal_mode = WAL; BEGIN")
+    packer = Packer()
+    rows = (packer.row(span(f"t{at // 4}", f"s{at}", attributes=[("n", str(at % 512))])) for at in range(count))
+    Tables(10**10).add(store, list(map(ArchivedSpan.of, rows)), 1)
+    store.execute("COMMIT")
+    store.close()
+    wanted = {"attributes": [["n", "7"]], "search_all_spans": True}
+    async with traced(tmp_path) as own:
+        first = await own.ask("list", **wanted)
+        assert first["total"] == 4 * count // 512
+
+        async def sealed() -> bool:
+            return bool(await own.found("SELECT count(*) FROM blocks") == 4)
+
+        await own.until(sealed)
+        assert (await own.ask("list", **wanted))["spans"] == first["spans"]
+        assert await own.listed(attributes=[["n", "none"]]) == []

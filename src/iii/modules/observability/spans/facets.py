@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from iii.modules.observability.spans.ordered import Ordered, Sieve
+from iii.modules.observability.spans.ordered import Ordered
 from iii.modules.observability.spans.row import Common, Row
 
 
@@ -21,10 +21,10 @@ class Facet:
     def of(self, root: bool) -> Ordered:
         return self.roots if root else self.others
 
-    def chunks(self, sieve: Sieve | None = None) -> Iterator[list[Row]]:
+    def chunks(self) -> Iterator[list[Row]]:
         """All of them, a few at a time."""
-        yield from self.roots.chunks(sieve=sieve)
-        yield from self.others.chunks(sieve=sieve)
+        yield from self.roots.chunks()
+        yield from self.others.chunks()
 
     @property
     def count(self) -> int:

@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 import msgspec
 
-from iii.modules.observability.spans.ordered import Sieve
 from iii.modules.observability.spans.row import Row, unpack
 from iii.modules.observability.spans.signs import sign_of
 
@@ -17,6 +16,12 @@ Only: TypeAlias = Callable[[list[Row]], list[Row]]
 
 packed_pair = msgspec.msgpack.Encoder().encode
 """A pair as it stands among the attributes of what is packed, unless another text there has the same bytes."""
+
+_ASCII = 128
+_NO_TEXT = 0xA0
+_NONE = 0xC0
+_FEW_PAIRS = range(0x90, 0xA0)  # the first byte of a list of no more than 15
+_SHORT = 31  # bytes of a key whose length is in its first byte
 
 
 def having(pairs: list[Pair]) -> Callable[[bytes], bool]:
@@ -34,26 +39,63 @@ def having(pairs: list[Pair]) -> Callable[[bytes], bool]:
 
 
 def having_all(pairs: list[Pair]) -> Only:
-    has, sign = having(pairs), sign_of(pairs)
-    return lambda rows: [row for row in rows if row.sign & sign == sign and has(row.packed)]
+    """Those with all pairs."""
+    each, sign = [_having_one(pair) for pair in pairs], sign_of(pairs)
+
+    def only(rows: list[Row]) -> list[Row]:
+        rows = [row for row in rows if row.sign & sign == sign]
+        for has in each:
+            rows = has(rows)
+        return rows
+
+    return only
+
+
+def _having_one(pair: Pair) -> Only:
+    text, has = packed_pair(pair), having([pair])
+    sure = is_unsure = text  # with what stood before it in the last row that was looked at
+
+    def only(rows: list[Row]) -> list[Row]:
+        return [
+            row
+            for row in rows
+            if (sure is not is_unsure and row.bare and sure in row.packed) or (text in row.packed and look(row))
+        ]
+
+    def look(row: Row) -> bool:
+        nonlocal sure
+        packed = row.packed
+        if not has(packed):
+            return False
+        before = _standing_before(pair, packed, packed.index(text)) if row.bare else b""
+        sure = before + text if before else sure
+        return True
+
+    return only
+
+
+def _standing_before(pair: Pair, packed: bytes, at: int) -> bytes:
+    """Behind which bytes that is the pair, and no part of a text: no letter goes on behind them; none: that may be a part."""
+    if len(pair[0].encode()) > _SHORT:
+        return b""
+    before = packed[at - 1]
+    if before < _ASCII:
+        return packed[at - 1 : at]
+    flags = packed[at - 3]
+    is_first = before in _FEW_PAIRS and packed[at - 2] == _NO_TEXT and (flags < _ASCII or flags == _NONE)
+    return packed[at - 3 : at] if is_first else b""
 
 
 def lacking(pair: Pair) -> Only:
-    has, sign = having([pair]), sign_of([pair])
-    return lambda rows: [row for row in rows if row.sign & sign != sign or not has(row.packed)]
+    """Those without it."""
+    has, sign = _having_one(pair), sign_of([pair])
 
+    def only(rows: list[Row]) -> list[Row]:
+        some = [row for row in rows if row.sign & sign == sign]
+        having_it = set(map(id, has(some))) if some else None
+        return [row for row in rows if id(row) not in having_it] if having_it else rows
 
-def signed(pairs: list[Pair]) -> Sieve:
-    """Those that may have all pairs."""
-    sign = sign_of(pairs)
-    return lambda rows, _, signs: [row for row, each in zip(rows, signs, strict=True) if each & sign == sign]
-
-
-def timed(shortest: float, longest: float) -> Sieve:
-    """Those that took so long, and pending ones."""
-    return lambda rows, took, _: [
-        row for row, each in zip(rows, took, strict=True) if shortest <= each <= longest or each < 0
-    ]
+    return only
 
 
 def longer(rows: list[Row], shortest: float, now: int) -> list[Row]:

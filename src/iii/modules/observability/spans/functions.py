@@ -150,8 +150,12 @@ class TraceFunctions:
             archive.read(work, done)
 
         def work(connection: Connection) -> tuple[T, str | None]:
-            questions = Questions(connection, memory)
-            return on_disk(questions), questions.damaged
+            connection.execute("BEGIN")  # what is written meanwhile is not seen in part
+            try:
+                questions = Questions(connection, memory)
+                return on_disk(questions), questions.damaged
+            finally:
+                connection.rollback()
 
         def done(result: tuple[T, str | None] | None, error: StoreError | None) -> None:
             if result is None:

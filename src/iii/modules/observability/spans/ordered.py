@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from math import inf
 from operator import attrgetter
-from typing import TypeAlias
 
 from iii.modules.observability.spans.row import Row, place_of
+from iii.modules.observability.spans.sieves import Sieve, marked
 
-_BLOCK = 256
+_BLOCK = 1_024
 _CHUNK = 64  # looked at in one step: some 10 us
-_SIEVED = 256
 _FREED = 32  # in one step
 
 
 _LONGEST = 2**63 - 1
 _start = attrgetter("start")
 _sign = attrgetter("sign")
-
-Sieve: TypeAlias = Callable[[list[Row], Sequence[int], Sequence[int]], list[Row]]
-"""Of some rows, with what each took and its sign, those that may be wanted; -1 took a pending one."""
 
 
 class _Block:
@@ -33,21 +29,34 @@ class _Block:
         signs: of their attributes.
     """
 
-    __slots__ = ("latest_end", "rows", "signs", "took")
+    __slots__ = ("_longest", "latest_end", "rows", "signs", "took")
 
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
         self.took = array("q", map(_took, rows))
         self.signs = array("Q", map(_sign, rows))
         self.latest_end: float = max(map(_end, rows))  # or later, when rows have left
+        self._longest: float | None = None  # not known
+
+    @property
+    def longest(self) -> float:
+        """What the one that took longest took; some are pending: that has no end."""
+        if self._longest is None:
+            self._longest = inf if min(self.took, default=0) < 0 else max(self.took, default=0)
+        return self._longest
 
     def insert(self, at: int, row: Row) -> None:
+        took = _took(row)
         self.rows.insert(at, row)
-        self.took.insert(at, _took(row))
+        self.took.insert(at, took)
         self.signs.insert(at, row.sign)
         self.latest_end = max(self.latest_end, _end(row))
+        if self._longest is not None and (took < 0 or took > self._longest):
+            self._longest = None
 
     def remove(self, first: int, last: int) -> None:
+        if last > first + 1 or self._longest == inf or self.took[first] == self._longest:
+            self._longest = None
         del self.rows[first:last], self.took[first:last], self.signs[first:last]
 
 
@@ -140,6 +149,29 @@ class Ordered:
         self, since: int | None = None, until: int | None = None, sieve: Sieve | None = None
     ) -> Iterator[list[Row]]:
         """As `pieces`, a few at a time: whatever comes or leaves meanwhile, a row that stays is there once."""
+        for block, first, end in self._walk(_CHUNK if sieve is None else 2 * _BLOCK):
+            if since is not None and block.latest_end < since:
+                yield []
+                continue
+            is_last = until is not None and block.rows[end - 1].start > until
+            chunk = block.rows[first:end] if sieve is None else marked(block, first, sieve(block, first, end))
+            if until is not None and is_last:
+                yield [
+                    row for row in chunk if row.start <= until and (since is None or row.pending or row.end >= since)
+                ]
+                return
+            yield chunk if since is None else [row for row in chunk if row.end >= since or row.pending]
+
+    def counted(self, sieve: Sieve, descending: bool, most: int) -> Iterator[tuple[int, list[Row]]]:
+        """As `chunks`, of a sieve that lets only wanted ones pass: how many there are, and no more of them than a page may have."""
+        for block, first, end in self._walk(2 * _BLOCK):
+            marks = sieve(block, first, end)
+            count = marks.count(1)
+            rows = marked(block, first, marks) if count and most else []
+            yield count, rows[:most] if not descending else rows[max(len(rows) - most, 0) :]
+
+    def _walk(self, size: int) -> Iterator[tuple[_Block, int, int]]:
+        """Blocks, with the first index and the one behind the last: no more than so many rows."""
         last: Row | None = None
         place = (0, "", "")
         at = row = 0
@@ -147,27 +179,22 @@ class Ordered:
             at, row = (0, 0) if last is None else self._after(last, place, at, row)
             if at == len(self._blocks):
                 return
-            block = self._blocks[at]
-            if since is not None and block.latest_end < since:
-                last = block.rows[-1]
-                place = place_of(last)
-                row = len(block.rows)
-                yield []
-                continue
-            first, size = row, _CHUNK if sieve is None else _SIEVED
-            chunk = block.rows[row : row + size]
-            last = chunk[-1]
+            block, first = self._blocks[at], row
+            row = min(first + size, len(block.rows))
+            last = block.rows[row - 1]
             place = place_of(last)  # it may have another start later
-            row += len(chunk)
-            is_last = until is not None and last.start > until
-            if sieve is not None:
-                chunk = sieve(chunk, block.took[first : first + size], block.signs[first : first + size])
-            if until is not None and is_last:
-                yield [
-                    row for row in chunk if row.start <= until and (since is None or row.pending or row.end >= since)
-                ]
-                return
-            yield chunk if since is None else [row for row in chunk if row.end >= since or row.pending]
+            yield block, first, row
+
+    def ends(self, descending: bool, size: int) -> Iterator[list[Row]]:
+        """All of them from one end on, a few at a time; nothing may come or leave meanwhile."""
+        for block in reversed(self._blocks) if descending else self._blocks:
+            rows = block.rows
+            for at in range(0, len(rows), size):
+                yield rows[at : at + size] if not descending else rows[max(len(rows) - at - size, 0) : len(rows) - at]
+
+    def longest(self) -> Iterator[float]:
+        """Durations of some, the longest among them."""
+        return (block.longest for block in self._blocks)
 
     def _after(self, last: Row, place: tuple[int, str, str], at: int, row: int) -> tuple[int, int]:
         """The block and the index in it of what comes after a row, which stood before that index; one behind the last block."""

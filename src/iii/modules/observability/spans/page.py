@@ -6,11 +6,13 @@ import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
+from math import inf
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from iii.modules.observability.spans.filters import longer, shorter
 from iii.modules.observability.spans.row import Row, place_of
+from iii.modules.observability.spans.sieves import Columns, timed
 from iii.modules.observability.steps import Steps
 
 _SORTED = 500  # rows of one run
@@ -49,22 +51,39 @@ class Best:
         self._rows: list[Row] = []
         self._runs: list[list[Row]] = []
         self._few = page.end <= _FEW
-        self._last: int | None = None  # the duration of the last row so far: what is beyond it is not on the page
+        self._last: float | None = None  # the duration of the last row so far: what is beyond it is not on the page
+        self._sifted: float | None = None  # the duration that this is made for
+        self._sift = timed(0, inf, page.now)
         self._count = 0
+        self._expected = False
 
     @property
     def is_full(self) -> bool:
         """Whether there are enough for a page."""
         return self._count >= self._page.end
 
-    def sieve(self, rows: list[Row], took: Sequence[int], _: Sequence[int]) -> list[Row]:
+    def expect(self, longest: float) -> None:
+        """Enough rows for the page took so long, or longer."""
+        if self._few and longest > 0:
+            self._last, self._expected = longest, True
+
+    @property
+    def is_short(self) -> bool:
+        """Whether some that took that long have left meanwhile."""
+        return self._expected and len(self._rows) < self._page.end
+
+    def sieve(self, block: Columns, first: int, last: int) -> bytes:
         """Those that may be on the page."""
-        last = self._last
-        if last is None:
-            return rows
-        if self._page.descending:
-            return [row for row, each in zip(rows, took, strict=True) if each >= last or each < 0]
-        return [row for row, each in zip(rows, took, strict=True) if each <= last]
+        if self._last is None:
+            return b"\1" * (last - first)
+        if self._last is not self._sifted:
+            self._sifted = self._last
+            self._sift = (
+                timed(self._last, inf, self._page.now)
+                if self._page.descending
+                else timed(0, self._last, self._page.now)
+            )
+        return self._sift(block, first, last)
 
     def add(self, rows: list[Row]) -> None:
         page = self._page

@@ -70,6 +70,7 @@ class Row(Struct, gc=False, eq=False):
         size: bytes of memory, about.
         archived: it is on disk.
         sign: `sign_of` its attributes.
+        bare: it is known to have neither events nor links.
     """
 
     trace_id: str
@@ -88,6 +89,7 @@ class Row(Struct, gc=False, eq=False):
     kept: bool = True
     placed: bool = False
     sign: int = ANY
+    bare: bool = False
 
     def unpacked(self) -> Packed:
         return unpack(self.packed)
@@ -187,6 +189,7 @@ class Packer:
             bool(marks & TAG),
             _size_of(span, packed, resource),
             sign=sign_of(attributes),
+            bare=not (span.events or span.links),
         )
 
     def _common(self, key: tuple[Any, ...]) -> Common:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, groupby
@@ -10,11 +11,13 @@ from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from iii.modules.observability.spans.facets import Facets
-from iii.modules.observability.spans.filters import Only, having_all, lacking, longer, shorter, signed, timed
-from iii.modules.observability.spans.ordered import Ordered, Sieve
+from iii.modules.observability.spans.filters import Only, having_all, lacking, longer, shorter
+from iii.modules.observability.spans.levels import TraceIds, first_of
+from iii.modules.observability.spans.ordered import Ordered
 from iii.modules.observability.spans.page import Best, PageOfRows, in_order, merged
 from iii.modules.observability.spans.requests import Pairs, TracesListInput
 from iii.modules.observability.spans.row import Common, Row, place_of
+from iii.modules.observability.spans.sieves import Sieve, signed, timed
 from iii.modules.observability.spans.traces import Traces
 from iii.modules.observability.steps import Steps
 
@@ -23,6 +26,7 @@ _FACETS = 32
 _AT_ONCE = 1_000  # facets and rows of a page without a step between them: some 2 ms
 _PIECES = 1_500  # of sorted rows, that are divided in one step: some 3 ms
 _SPARE = 500
+_RARE = 50  # if of no more than such a part of the traces something is listed, to look at all their spans takes some ms
 _SCARCE = 4  # if of no more than such a part of the traces something is listed, only those are looked at
 _MS = 1_000_000
 TRACES_OF_PREFIX = 1_000  # that one request finds
@@ -72,6 +76,7 @@ class Selection:
         self._status = (request.status or "").lower()
         self.filters = list(_filters(self, now))
         self.sieve = _sieve(self)
+        self.by_duration = bool(self.filters) and not (self.pairs or self.excluded)
 
     @property
     def page(self) -> PageOfRows:
@@ -82,6 +87,11 @@ class Selection:
     def by_facet(self) -> bool:
         """Whether what spans have in common tells which are listed, but for their times."""
         return not (self.filters or (self.everywhere and (self.name or self.pairs)))
+
+    @property
+    def by_level(self) -> bool:
+        """Whether spans are listed by their start, whatever it is, for what they have in common and what their trace has."""
+        return not self.filters and self.sort_by not in _KEYS and self.since is None and self.until is None
 
     def wants(self, common: Common) -> bool:
         """Whether spans with these common parts may be listed."""
@@ -116,10 +126,14 @@ def select(spans: Spans, selection: Selection) -> Steps[Selected]:
     filters = [*selection.filters, *(level.only for level in levels)]
     if selection.traces is not None:
         return (yield from _best(selection, filters, _of_traces(spans, selection, dict.fromkeys(selection.traces))))
+    sources = yield from _sources(spans, selection)
+    if len(levels) == 1 and selection.by_level and len(levels[0]) * _RARE > len(spans.traces):
+        found = yield from _of_level(spans, selection, levels[0], [source for _, source in sources])
+        if found is not None:
+            return found
     scarce = sorted(levels, key=len)[:1]
     if scarce and len(scarce[0]) * _SCARCE <= len(spans.traces):
         return (yield from _best(selection, filters, _of_traces(spans, selection, scarce[0])))
-    sources = yield from _sources(spans, selection)
     if selection.sort_by not in _KEYS:
         if not filters and len(sources) <= _AT_ONCE and selection.limit <= _AT_ONCE:
             pieces = [list(source.pieces(selection.since, selection.until)) for _, source in sources]
@@ -131,6 +145,25 @@ def select(spans: Spans, selection: Selection) -> Steps[Selected]:
     if by_common and not filters and selection.since is None and selection.until is None:
         return (yield from _by_facets(selection, sources, by_common))
     return (yield from _sorted(selection, filters, [source for _, source in sources]))
+
+
+def _of_level(
+    spans: Spans, selection: Selection, level: TraceIds, sources: Sequence[Ordered]
+) -> Steps[Selected | None]:
+    """Of many traces: spans are counted by trace, and few looked at; None: many would be."""
+    total = sum(source.count for source in sources) if level.are_all else None
+    rows = first_of(selection.page, level, sources)
+    if rows is None:
+        return None
+    if total is None:
+        unwanted = [
+            source
+            for facet in spans.facets.all()
+            if not selection.wants(facet.common)
+            for source in (facet.roots, facet.others)
+        ]
+        total = yield from level.count(sources, unwanted)
+    return Selected(rows, total)
 
 
 def _sources(spans: Spans, selection: Selection) -> Steps[list[tuple[Common, Ordered]]]:
@@ -153,10 +186,8 @@ def _in_order(selection: Selection, filters: Sequence[Only], sources: Iterable[O
     runs, total, needed = list[list[list[Row]]](), 0, selection.offset + selection.limit
     for source in sources:
         kept, count = list[Row](), 0
-        for some in source.chunks(selection.since, selection.until, selection.sieve):
-            for only in filters:
-                some = only(some)
-            count += len(some)
+        for more, some in _counted(selection, filters, source, needed):
+            count += more
             if selection.descending or len(kept) < needed:
                 kept += some
             if selection.descending and len(kept) > 2 * needed + _SPARE:
@@ -168,6 +199,26 @@ def _in_order(selection: Selection, filters: Sequence[Only], sources: Iterable[O
     if selection.limit <= _AT_ONCE:
         return Selected(in_order(selection.page, runs), total)
     return Selected((yield from merged(selection.page, [run for (run,) in runs])), total)
+
+
+def _counted(
+    selection: Selection, filters: Sequence[Only], source: Ordered, needed: int
+) -> Iterator[tuple[int, list[Row]]]:
+    """How many of some rows are wanted, and those that a page may need."""
+    sieve, since, until = selection.sieve, selection.since, selection.until
+    if (
+        sieve is not None
+        and selection.by_duration
+        and len(filters) == len(selection.filters)
+        and since is until is None
+    ):
+        yield from source.counted(sieve, selection.descending, needed)
+        return
+    for some in source.chunks(since, until, sieve):
+        for few in _divided(some):
+            for only in filters:
+                few = only(few)
+            yield len(few), few
 
 
 def _by_facets(
@@ -190,12 +241,13 @@ def _best(selection: Selection, filters: Sequence[Only], chunks: Iterable[list[R
     """A look at each of them, in any order."""
     best, total = Best(selection.page), 0
     for some in chunks:
-        for only in filters:
-            some = only(some)
-        total += len(some)
-        if some:
-            best.add(some)
-        yield
+        for few in _divided(some):
+            for only in filters:
+                few = only(few)
+            total += len(few)
+            if few:
+                best.add(few)
+            yield
     return Selected((yield from best.page()), total)
 
 
@@ -206,11 +258,25 @@ def _sorted(selection: Selection, filters: Sequence[Only], sources: Sequence[Ord
         chunks = chain.from_iterable(source.chunks(since, until, selection.sieve) for source in sources)
         return (yield from _best(selection, filters, chunks))
     best, total = Best(selection.page), sum(source.count for source in sources)
+    if selection.descending and selection.sort_by in DURATIONS:
+        best.expect((yield from _longest(sources, selection.page.end)))
     for some in chain.from_iterable(source.chunks(sieve=best.sieve) for source in sources):
-        if some:
-            best.add(some)
+        for few in _divided(some):
+            if few:
+                best.add(few)
+            yield
+    if not best.is_short:
+        return Selected((yield from best.page()), total)
+    return (yield from _best(selection, (), chain.from_iterable(source.chunks() for source in sources)))
+
+
+def _longest(sources: Sequence[Ordered], count: int) -> Steps[float]:
+    """A duration that so many rows have, or more; 0 if that is not known."""
+    durations = list[float]()
+    for start in range(0, len(sources), _FACETS):
+        durations += chain.from_iterable(source.longest() for source in sources[start : start + _FACETS])
         yield
-    return Selected((yield from best.page()), total)
+    return 0 if len(durations) < count else min(heapq.nlargest(count, durations), default=0)
 
 
 def _of_traces(spans: Spans, selection: Selection, trace_ids: Iterable[str]) -> Iterator[list[Row]]:
@@ -227,32 +293,9 @@ def _rows_of(spans: Spans, trace_ids: Iterable[str]) -> Iterator[list[Row]]:
         yield from (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
 
 
-class _TraceIds:
-    """A set in parts: one of a million would grow for 20 ms in one go."""
-
-    _PARTS = 64
-
-    def __init__(self) -> None:
-        self._parts = [set[str]() for _ in range(self._PARTS)]
-
-    def __len__(self) -> int:
-        return sum(map(len, self._parts))
-
-    def __iter__(self) -> Iterator[str]:
-        return chain.from_iterable(self._parts)
-
-    def add_of(self, rows: Iterable[Row]) -> None:
-        for row in rows:
-            self._parts[hash(row.trace_id) % self._PARTS].add(row.trace_id)
-
-    def only(self, rows: list[Row]) -> list[Row]:
-        parts, count = self._parts, self._PARTS
-        return [row for row in rows if row.trace_id in parts[hash(row.trace_id) % count]]
-
-
-def _trace_levels(spans: Spans, selection: Selection) -> Steps[list[_TraceIds]]:
+def _trace_levels(spans: Spans, selection: Selection) -> Steps[list[TraceIds]]:
     """With `search_all_spans`, name and attributes are those of any span of a trace."""
-    levels = list[_TraceIds]()
+    levels = list[TraceIds]()
     if selection.everywhere and selection.name:
         levels.append((yield from _trace_level(spans, selection, _named(selection.name), None)))
     if selection.everywhere and selection.pairs:
@@ -262,21 +305,32 @@ def _trace_levels(spans: Spans, selection: Selection) -> Steps[list[_TraceIds]]:
 
 def _trace_level(
     spans: Spans, selection: Selection, facets: Callable[[Common], bool] | None, only: Only | None
-) -> Steps[_TraceIds]:
+) -> Steps[TraceIds]:
     """Of which traces any span matches: by what it has in common with others, or by itself."""
-    found, sieve = _TraceIds(), None if only is None else signed(selection.pairs)
+    found = TraceIds(spans.traces)
     if selection.traces is not None:
         for chunk in _rows_of(spans, dict.fromkeys(selection.traces)):
             some = [row for row in chunk if facets is None or facets(row.common)]
             found.add_of(some if only is None else only(some))
             yield
-    else:
-        for facet in list(spans.facets.all()):
-            if facets is None or facets(facet.common):
-                for chunk in facet.chunks(sieve):
-                    found.add_of(chunk if only is None else only(chunk))
-                    yield
+        return found
+    sieve = None if only is None else signed(selection.pairs)
+    wanted = [facet for facet in spans.facets.all() if facets is None or facets(facet.common)]
+    for source in (*(facet.roots for facet in wanted), *(facet.others for facet in wanted)):
+        for chunk in source.chunks(sieve=sieve):
+            for some in _divided(chunk):
+                found.add_of(some if only is None else only(some))
+                yield
+        if found.are_all:
+            break
     return found
+
+
+def _divided(rows: list[Row]) -> Iterator[list[Row]]:
+    """A few at a time, that a step may look at; at least one."""
+    if len(rows) <= _ROWS:
+        return iter((rows,))
+    return (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
 
 
 def _pairs(pairs: Pairs | None) -> list[tuple[str, str]]:
@@ -294,7 +348,7 @@ def _sieve(selection: Selection) -> Sieve | None:
     shortest, longest = selection.shortest, selection.longest
     if shortest is None and longest is None:
         return None
-    return timed(shortest or 0, inf if longest is None else longest)
+    return timed(shortest or 0, inf if longest is None else longest, selection.now)
 
 
 def _filters(selection: Selection, now: int) -> Iterator[Only]:

@@ -181,6 +181,7 @@ class SpanStore:
             "tagged",
             "size",
             "sign",
+            "bare",
         ):
             setattr(row, name, getattr(new, name))
         row.root = row.kept = True

@@ -31,9 +31,14 @@ class TraceSpans(Struct, gc=False, eq=False):
 
 
 class Traces:
-    """All traces. `turn` is told of each row that becomes a root, or is none any more."""
+    """All traces. `turn` is told of each row that becomes a root, or is none any more.
+
+    Attributes:
+        left: how many are not kept any more.
+    """
 
     def __init__(self, turn: Callable[[Row, bool], None]) -> None:
+        self.left = 0
         self._turn = turn
         self._traces: dict[str, TraceSpans] = {}
 
@@ -88,6 +93,7 @@ class Traces:
         del rows[span_id]
         if not rows:
             del self._traces[row.trace_id]
+            self.left += 1
             return
         if children is None:
             return

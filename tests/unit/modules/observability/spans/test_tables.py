@@ -20,7 +20,7 @@ PACKER = Packer()
 @pytest.fixture
 def connection() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(MIGRATIONS[0])
+    connection.executescript(";".join(MIGRATIONS))
     yield connection
     connection.close()
 

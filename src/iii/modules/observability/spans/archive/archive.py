@@ -40,6 +40,8 @@ _BATCH_BYTES = 4 * MIB
 _BATCH_S = 0.25
 _RETRY_S = (0.1, 0.5, 2.0)  # the last one for ever
 _SWEEP_S = 60.0
+_SEALED_SPANS = 2_048  # written until a block may be full
+_SEAL_S = 0.1  # from one block to the next
 
 
 class SpanArchive:
@@ -60,6 +62,8 @@ class SpanArchive:
         self._writing: list[Row] = []
         self._timer: Timer | None = None
         self._sweeper: Timer | None = None
+        self._sealer: Timer | None = None
+        self._unsealed = 0
         self._failures = 0
         self._physical_bytes = 0
         self._error: str | None = None
@@ -86,10 +90,11 @@ class SpanArchive:
         self.opened = True
         self._store.archive = self
         self._sweep_later()
+        self._seal_later()
 
     async def close(self) -> None:
         """Write what waits."""
-        for timer in (self._timer, self._sweeper):
+        for timer in (self._timer, self._sweeper, self._sealer):
             if timer is not None:
                 timer.cancel()
         if not self.opened:
@@ -188,6 +193,9 @@ class SpanArchive:
                 RECOVERED(directory=str(self.folder))
             for row, version in zip(rows, versions, strict=True):
                 self._store.archived(row, version)
+            self._unsealed += len(rows)
+            if self._unsealed >= _SEALED_SPANS:
+                self._seal_later()
             if len(self._waiting) >= _BATCH_SPANS:
                 self._write()
             elif self._waiting and self._timer is None and self.opened:
@@ -202,6 +210,21 @@ class SpanArchive:
         if self.opened:
             self._write_later(_RETRY_S[min(self._failures, len(_RETRY_S) - 1)])
         self._failures += 1
+
+    # -- blocks ---------------------------------------------------------------------------------------------------
+
+    def _seal_later(self) -> None:
+        self._unsealed = 0
+        if self._sealer is None and self.opened:
+            self._sealer = self._clock.call_at(self._clock.now() + _SEAL_S, self._seal)
+
+    def _seal(self) -> None:
+        def done(more: Any, error: StoreError | None) -> None:
+            self._sealer = None
+            if more:
+                self._seal_later()
+
+        self.write(self._tables.seal, done)
 
     # -- age ------------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from iii.modules.observability.spans.archive.narrowed import Narrowed, narrowed
 from iii.modules.observability.spans.facets import Facets
-from iii.modules.observability.spans.filters import having, packed_pair
 from iii.modules.observability.spans.groups import group
 from iii.modules.observability.spans.requests import TraceGroup, TracesGroupByInput
 from iii.modules.observability.spans.row import Common, Row
@@ -29,6 +29,7 @@ from iii.storage.transactions import Connection
 T = TypeVar("T")
 
 _ROWS = 64
+_SEEN_SHARE = 4  # the same, if all of them are looked at
 _SHARE = 50  # a facet of less than such a part of all spans is looked up by itself
 _COLUMNS = (
     "t.trace_id, s.span_id, s.parent, s.start, s.end, s.facet, r.packed AS resource, s.packed, s.tagged, s.root > 0"
@@ -88,6 +89,7 @@ class Questions:
         rows = self._execute("SELECT id, service, name, status, internal, kind, roots, others FROM facets").fetchall()
         self._commons = {row[0]: Common(row[1], row[2], row[3], bool(row[4]), row[5]) for row in rows}
         self._counts = {row[0]: (row[6], row[7]) for row in rows}
+        self._narrowed = Narrowed()
         self.damaged: str | None = None
 
     def listed(self, selection: Selection) -> SpanPage:
@@ -189,21 +191,25 @@ class Questions:
     def _selected(self, selection: Selection, limit: int, skipped: int) -> tuple[list[Row], int]:
         """The first rows of traces that the disk has as they are, but for some, and how many there are."""
         facets = [facet for facet, common in self._commons.items() if selection.wants(common)]
+        narrow = self._narrowed = narrowed(self._connection, selection, self._commons)
         conditions, values = self._conditions(selection)
-        is_plain = selection.by_facet and selection.since is None and selection.until is None
+        is_plain = self._by_facet(selection) and selection.since is None and selection.until is None
         roots = not selection.everywhere
-        counts = [self._counts[facet] for facet in facets]
-        held = sum(root if roots else root + other for root, other in counts)
+        held = self._held(facets, roots)
         if not held:
             return [], 0
-        scarce = held * _SHARE < sum(root + other for root, other in self._counts.values())
+        scarce = self._is_scarce(selection, held)
         index = f"{'roots' if roots else 'spans'}_by_{'facet' if scarce else 'start'}"
         if roots:
             conditions.append("s.root > 0")
-        if scarce and selection.by_facet and selection.sort_by not in _ORDERS:
+        if scarce and self._by_facet(selection) and selection.sort_by not in _ORDERS:
             conditions.append(f"s.start {'>=' if selection.descending else '<='} ?")
             values.append(self._last_start(selection, facets, index, limit))
         total = self._total(selection, held, facets, index)
+        if not total:
+            return [], 0
+        if total * held < limit * self._held(self._counts, roots):  # between those of the page are too many others
+            scarce, index = True, f"{'roots' if roots else 'spans'}_by_facet"
         if is_plain and selection.sort_by in COMMON_KEYS:
             sizes = {facet: self._size(facet, roots) for facet in facets}
             facets = _first_facets(
@@ -217,16 +223,13 @@ class Questions:
         if len(facets) < len(self._commons) or scarce:
             conditions.append("s.facet IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(facets))
-        direction = "DESC" if selection.descending else "ASC"
-        columns = _ORDERS.get(selection.sort_by or "", "s.start"), "t.trace_id", "s.span_id"
-        order = ", ".join(f"{column} {direction}" for column in columns)
+        order = _order_of(selection)
         joined = f"{_JOINED} CROSS JOIN facets f ON f.id = s.facet" if "f." in order else _JOINED
         query = f"""
-            SELECT {_COLUMNS} FROM spans s INDEXED BY {index} {joined}
+            SELECT {_COLUMNS} FROM {narrow.source or f"spans s INDEXED BY {index}"} {joined}
             WHERE {" AND ".join([*conditions, _NOT_APART])} ORDER BY {order} LIMIT ? OFFSET ?"""
-        rows = self._execute(
-            query, (*values, self._apart, min(limit, _LARGEST) - min(skipped, _LARGEST), min(skipped, _LARGEST))
-        )
+        skip = min(skipped, _LARGEST)
+        rows = self._execute(query, (*narrow.given, *values, self._apart, min(limit, _LARGEST) - skip, skip))
         return [self._row(columns) for columns in rows], total
 
     def _total(self, selection: Selection, held: int, facets: Sequence[int], index: str) -> int:
@@ -236,14 +239,36 @@ class Questions:
         values.append(json.dumps(facets))
         if not selection.everywhere:
             conditions.append("s.root > 0")
-        where = " AND ".join(conditions)
-        if selection.by_facet and selection.since is None and selection.until is None:
+        where, narrow = " AND ".join(conditions), self._narrowed
+        if self._is_counted(selection):
+            known = held if narrow.counting is None or self._by_facet(selection) else narrow.counting(facets)
             query = f"""
                 SELECT count(*) FROM traces t CROSS JOIN spans s ON s.trace = t.id
                 WHERE {where} AND t.trace_id IN (SELECT value FROM json_each(?))"""
-            return held - int(self._execute(query, (*values, self._apart)).fetchone()[0])
-        query = f"SELECT count(*) FROM spans s INDEXED BY {index} WHERE {where} AND {_NOT_APART}"
-        return int(self._execute(query, (*values, self._apart)).fetchone()[0])
+            return known - int(self._execute(query, (*values, self._apart)).fetchone()[0])
+        query = f"SELECT count(*) FROM {narrow.source or f'spans s INDEXED BY {index}'} WHERE {where} AND {_NOT_APART}"
+        return int(self._execute(query, (*narrow.given, *values, self._apart)).fetchone()[0])
+
+    def _by_facet(self, selection: Selection) -> bool:
+        """Whether facets tell which spans are listed, but for their times."""
+        return self._narrowed.all and len(selection.filters) == len(selection.excluded)
+
+    def _is_counted(self, selection: Selection) -> bool:
+        """Whether how many there are is known without a look at each."""
+        if selection.since is not None or selection.until is not None:
+            return False
+        pairs = bool(selection.pairs) and not selection.everywhere
+        others = len(selection.filters) - pairs - len(selection.excluded)
+        return (self._narrowed.counting is not None and not others) or self._by_facet(selection)
+
+    def _is_scarce(self, selection: Selection, held: int) -> bool:
+        """Whether those of the facets are found sooner by their facets than by their start."""
+        if self._is_counted(selection) or self._by_facet(selection):
+            return held * _SHARE < self._held(self._counts, roots=False)
+        return held * _SEEN_SHARE < self._held(self._counts, roots=not selection.everywhere)
+
+    def _held(self, facets: Iterable[int], roots: bool) -> int:
+        return sum(self._size(facet, roots) for facet in facets)
 
     def _size(self, facet: int, roots: bool) -> int:
         return self._counts[facet][0] if roots else sum(self._counts[facet])
@@ -288,34 +313,14 @@ class Questions:
             add("s.end - s.start >= ?", selection.shortest)
         if selection.longest is not None:
             add("s.end - s.start <= ?", selection.longest)
-        for number, pair in enumerate(selection.excluded):
-            has = self._having(f"excluded_{number}", [pair])
-            add(f"NOT (instr(s.packed, ?) AND {has})", packed_pair(pair))
-        if selection.pairs:
-            # the database looks by itself at what is nearly always not there
-            has = f"instr(s.packed, ?) AND {self._having('wanted', selection.pairs)}"
-            first = packed_pair(selection.pairs[0])
-            add(has if not selection.everywhere else f"s.trace IN (SELECT s.trace FROM spans s WHERE {has})", first)
-        if selection.everywhere and selection.name:
-            named = [facet for facet, common in self._commons.items() if selection.name in common.name.lower()]
-            add(
-                "s.trace IN (SELECT trace FROM spans WHERE facet IN (SELECT value FROM json_each(?)))",
-                json.dumps(named),
-            )
+        for condition, bound in self._narrowed.conditions:
+            add(condition, *bound)
         return conditions, values
 
-    def _having(self, name: str, pairs: list[tuple[str, str]]) -> str:
-        """A condition that all pairs are among the attributes of a span."""
-        has = having(pairs)
 
-        def check(packed: bytes) -> bool:
-            try:
-                return has(packed)
-            except (msgspec.MsgspecError, ValueError):
-                return False
-
-        self._connection.create_function(name, 1, check)
-        return f"{name}(s.packed)"
+def _order_of(selection: Selection) -> str:
+    columns = _ORDERS.get(selection.sort_by or "", "s.start"), "t.trace_id", "s.span_id"
+    return ", ".join(f"{column} {'DESC' if selection.descending else 'ASC'}" for column in columns)
 
 
 def _first_facets(

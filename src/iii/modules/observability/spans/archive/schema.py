@@ -22,6 +22,17 @@ _TRIGGERS = (
     """,
 )
 
+# What changes a span unseals its block (`blocks.py`): 2,048 ids, and 16 parts of their pairs.
+_UNSEALING = tuple(
+    f"""
+    CREATE TRIGGER block_{event.lower()} AFTER {event} ON spans WHEN EXISTS (SELECT 1 FROM blocks WHERE id = {row}.id >> 11) BEGIN
+        DELETE FROM pairs WHERE id BETWEEN ({row}.id >> 11) * 16 AND ({row}.id >> 11) * 16 + 15;
+        DELETE FROM blocks WHERE id = {row}.id >> 11;
+    END
+    """
+    for event, row in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD"))
+)
+
 # A MSGPACK is a BLOB; those of other stores are JSON, and their check looks at it.
 # Of `root`: 0 no, 1 yes, 2 the earliest of spans that are each other's parents.
 MIGRATIONS = (
@@ -48,6 +59,14 @@ MIGRATIONS = (
     CREATE INDEX roots_by_facet ON spans (facet, start, end, trace) WHERE root > 0;
     {";".join(_TRIGGERS)};
     """,
+    f"""
+    CREATE TABLE blocks (
+        id INTEGER PRIMARY KEY, paired INTEGER NOT NULL, traces MSGPACK NOT NULL, counts MSGPACK NOT NULL, owners MSGPACK NOT NULL,
+        facets MSGPACK NOT NULL, codes MSGPACK NOT NULL, roots MSGPACK NOT NULL
+    );
+    CREATE TABLE pairs (id INTEGER PRIMARY KEY, packed MSGPACK NOT NULL);
+    {";".join(_UNSEALING)};
+    """,
 )
 
 ADD_TRACE = """
@@ -71,12 +90,16 @@ SET_PLAIN = """
     WHERE trace = ? AND span_id = ?"""
 SET_ROOT = "UPDATE spans SET root = ?1 WHERE trace = ?2 AND span_id = ?3 AND root <> ?1"
 CLEAR = (
-    "DROP TRIGGER spans_removed",  # without it all rows go at once
+    "DROP TRIGGER spans_removed",  # without them all rows go at once
+    "DROP TRIGGER block_delete",
     "DELETE FROM spans",
+    "DELETE FROM blocks",
+    "DELETE FROM pairs",
     "DELETE FROM traces",
     "DELETE FROM facets",
     "DELETE FROM resources",
     _TRIGGERS[2],
+    _UNSEALING[2],
 )
 COUNT = """
     UPDATE facets SET

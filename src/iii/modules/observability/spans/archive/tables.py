@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from iii.modules.observability.spans.archive.blocks import seal, unsealed
 from iii.modules.observability.spans.archive.schema import (
     ADD_SPAN,
     ADD_TRACE,
@@ -80,6 +81,8 @@ class Tables:
         ).fetchone()
         if (counted or 0) != held:  # the file is a salvaged one
             connection.execute(COUNT)
+            connection.execute("DELETE FROM blocks")
+            connection.execute("DELETE FROM pairs")
         return bool(closed), Tables.size(connection)
 
     @staticmethod
@@ -126,6 +129,13 @@ class Tables:
         connection.execute("DELETE FROM facets WHERE roots = 0 AND others = 0")
         self.forget()
         return len(old)
+
+    def seal(self, connection: Connection) -> bool:
+        """Seal a block; whether there are others that can be."""
+        blocks = unsealed(connection)
+        if blocks:
+            seal(connection, blocks[0])
+        return len(blocks) > 1
 
     def clear(self, connection: Connection) -> None:
         for statement in CLEAR:

@@ -1,0 +1,131 @@
+"""What nearly all rows of a block that a list does not want do not pass: told by columns of bytes, not row by row (06 §7.4)."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import compress
+from math import ceil, floor, inf
+from typing import Protocol, TypeAlias
+
+from iii.modules.observability.spans.row import Row
+from iii.modules.observability.spans.signs import sign_of
+
+_MANY = 16  # if more than such a part of the rows passes, all are gone through
+_BYTES = 8  # of a number in a column
+_OPPOSITE = bytes([1, 0]) + bytes(254)
+
+
+class Columns(Protocol):
+    """Rows, and beside them what most are told apart by.
+
+    Attributes:
+        took: nanoseconds; -1: pending.
+        signs: of their attributes.
+    """
+
+    rows: list[Row]
+    took: array[int]
+    signs: array[int]
+
+    @property
+    def longest(self) -> float: ...
+
+
+Sieve: TypeAlias = Callable[[Columns, int, int], bytes]
+"""A byte for each of the rows from one index to another: 1 may be wanted, 0 is not."""
+
+
+def signed(pairs: Iterable[tuple[str, str]]) -> Sieve:
+    """Those that may have all pairs."""
+    wanted = sign_of(pairs)
+    columns = [(at, _having_bits(byte)) for at, byte in enumerate(wanted.to_bytes(_BYTES, "little")) if byte]
+
+    def marks(block: Columns, first: int, last: int) -> bytes:
+        signs = block.signs[first:last].tobytes()
+        return _together(signs[at::_BYTES].translate(table) for at, table in columns)
+
+    return marks
+
+
+def timed(shortest: float, longest: float, now: int) -> Sieve:
+    """Those that took so many nanoseconds, both included: no others. Pending ones end now."""
+    least, most = ceil(max(shortest, 0)), longest if longest == inf else floor(longest)
+
+    def marks(block: Columns, first: int, last: int) -> bytes:
+        known = block.longest
+        if known == inf:  # some are pending
+            return bytes([least <= row.duration(now) <= most for row in block.rows[first:last]])
+        if known < least or most < 0:
+            return bytes(last - first)
+        tests = list[bytes]()
+        took = block.took[first:last].tobytes()
+        if least > 0:
+            tests.append(_at_least(took, least, int(known)))
+        if most < known:
+            tests.append(_none_of(_at_least(took, int(most) + 1, int(known))))
+        return _together(tests) if tests else b"\1" * (last - first)
+
+    return marks
+
+
+def marked(block: Columns, first: int, marks: bytes) -> list[Row]:
+    """Rows with a mark; the first mark is that of the row with this index."""
+    rows = block.rows
+    if marks.count(1) * _MANY > len(marks):
+        return list(compress(rows[first : first + len(marks)], marks))
+    return [rows[first + at] for at in _places(marks)]
+
+
+def _at_least(took: bytes, bound: int, most: int) -> bytes:
+    """A mark for each number that is at least that; none is larger than `most`. Few are told by more than two bytes."""
+    larger, same = None, None
+    for at in range(max(most.bit_length() - 1, 0) >> 3, -1, -1):
+        column, wanted = took[at::_BYTES], bound >> 8 * at & 255
+        above = int.from_bytes(column.translate(_from(wanted + (at > 0))), "little")
+        equal = int.from_bytes(column.translate(_just(wanted)), "little")
+        larger = above if larger is None or same is None else larger | same & above
+        same = equal if same is None else same & equal
+        if not same:
+            break
+    return (larger or 0).to_bytes(len(took) // _BYTES, "little")
+
+
+def _none_of(marks: bytes) -> bytes:
+    return marks.translate(_OPPOSITE)
+
+
+def _together(marks: Iterable[bytes]) -> bytes:
+    found: bytes | None = None
+    for each in marks:
+        if found is None:
+            found = each
+        else:
+            both = int.from_bytes(found, "little") & int.from_bytes(each, "little")
+            found = both.to_bytes(len(each), "little")
+        if 1 not in found:
+            break
+    return found or b""
+
+
+def _places(marks: bytes) -> Iterator[int]:
+    at = marks.find(1)
+    while at >= 0:
+        yield at
+        at = marks.find(1, at + 1)
+
+
+@lru_cache(256)
+def _having_bits(bits: int) -> bytes:
+    return bytes(byte & bits == bits for byte in range(256))
+
+
+@lru_cache(512)
+def _from(bound: int) -> bytes:
+    return bytes(byte >= bound for byte in range(256))
+
+
+@lru_cache(512)
+def _just(wanted: int) -> bytes:
+    return bytes(byte == wanted for byte in range(256))

@@ -1,0 +1,154 @@
+"""Blocks of spans on disk tell what they have, and no more once a span has changed (06 §7.5)."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from iii.modules.observability.spans.archive import blocks, narrowed
+from iii.modules.observability.spans.archive.questions import Questions
+from iii.modules.observability.spans.archive.schema import MIGRATIONS
+from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
+from iii.modules.observability.spans.requests import TracesListInput
+from iii.modules.observability.spans.row import Packer
+from iii.modules.observability.spans.selection import Selection
+from tests.unit.modules.observability.spans.engine_with_spans import MS, span
+
+SPANS = 5 * blocks.SPANS
+PACKER = Packer()
+NOW = 10**9 * MS
+
+
+def entry(number: int) -> ArchivedSpan:
+    """Four of a trace: every 512th span is rare, every one is common."""
+    row = PACKER.row(
+        span(
+            f"{number:05d}", None if number % 4 == 0 else f"{number - number % 4:05d}", f"t{number // 4:04d}", start=number,
+            name=f"n{number % 3}", attributes=[("kind", "common"), ("rare", str(number % 512)), ("kind", "common")],
+        )
+    )  # fmt: skip
+    return ArchivedSpan.of(row)
+
+
+@pytest.fixture(scope="module")
+def written() -> Iterator[bytes]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(";".join(MIGRATIONS))
+    connection.execute("BEGIN")
+    Tables(10**10).add(connection, [entry(number) for number in range(SPANS)], 1)
+    connection.execute("COMMIT")
+    yield connection.serialize()
+    connection.close()
+
+
+@pytest.fixture
+def connection(written: bytes) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.deserialize(written)
+    yield connection
+    connection.close()
+
+
+def sealed(connection: sqlite3.Connection) -> list[int]:
+    return [block for (block,) in connection.execute("SELECT id FROM blocks ORDER BY id")]
+
+
+def seal_all(connection: sqlite3.Connection) -> None:
+    tables = Tables(10**10)
+    while tables.seal(connection):
+        pass
+
+
+def listed(connection: sqlite3.Connection, **request: Any) -> tuple[list[str], int]:
+    page = Questions(connection, []).listed(Selection(msgspec.convert(request, TracesListInput), NOW))
+    return [json.loads(each)["span_id"] for each in page.spans], page.total
+
+
+RARE = {"attributes": [["rare", "8"]]}
+COMMON = {"attributes": [["kind", "common"]]}
+ANYWHERE = {"search_all_spans": True}
+QUESTIONS: list[dict[str, Any]] = [
+    RARE,
+    COMMON,
+    {**RARE, **ANYWHERE},
+    {"attributes": [["rare", "9"], ["kind", "common"]], **ANYWHERE},
+    {**COMMON, **ANYWHERE},
+    {"attributes": [["kind", "none"]], **ANYWHERE},
+    {"name": "N1", **ANYWHERE},
+    {"name": "n1", "service_name": "none", **ANYWHERE},
+    {"exclude_attributes": [["rare", "8"]]},
+    {"exclude_attributes": [["rare", "8"], ["rare", "12"]], **ANYWHERE},
+    {"exclude_attributes": [["kind", "common"]]},
+    {"exclude_attributes": [["kind", "none"]], **ANYWHERE},
+    {**COMMON, "exclude_attributes": [["rare", "8"]], "end_time": 5_000},
+    {**COMMON, "min_duration_ms": 2},
+]
+
+
+@pytest.mark.parametrize("few", [0, 10**6])
+@pytest.mark.parametrize("small", [2, 256])
+def test_06_7_5_lists_are_the_same_before_and_after_spans_are_written_down(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, few: int, small: int
+) -> None:
+    before = [listed(connection, limit=5, sort_order="desc", **each) for each in QUESTIONS]
+    assert [total for _, total in before[:5]] == [20, 2560, 80, 80, SPANS]
+    seal_all(connection)
+    assert sealed(connection) == [0, 1, 2, 3]  # spans of the others may still become a parent or a child
+    monkeypatch.setattr(narrowed, "_FEW", few)
+    monkeypatch.setattr(narrowed, "_FEW_TRACES", few)
+    monkeypatch.setattr(blocks, "_SMALL", small)
+    assert [listed(connection, limit=5, sort_order="desc", **each) for each in QUESTIONS] == before
+
+
+def test_06_7_5_what_changes_or_removes_a_span_unseals_its_block(connection: sqlite3.Connection) -> None:
+    tables = Tables(10**10)
+    seal_all(connection)
+    first, second, third, fourth = sealed(connection)
+    changed = first * blocks.SPANS + 100
+    tables.add(connection, [entry(changed - 1)._replace(packed=entry(3).packed)], 2)  # ids begin with 1
+    assert sealed(connection) == [second, third, fourth]
+    assert listed(connection, attributes=[["rare", "3"]], search_all_spans=True)[1] == 84
+    (trace,) = connection.execute("SELECT trace FROM spans WHERE id = ?", (fourth * blocks.SPANS + 5,)).fetchone()
+    connection.execute("DELETE FROM spans WHERE trace = ?", (trace,))
+    assert sealed(connection) == [second, third]
+    connection.execute("DELETE FROM spans WHERE id >= ?", ((second + 1) * blocks.SPANS,))
+    tables.add(connection, [entry(SPANS)], 2)
+    assert sealed(connection) == [second]
+    assert (
+        listed(connection, **RARE, **ANYWHERE)[1]
+        == listed(connection, attributes=[["rare", "8"]], name="n", **ANYWHERE)[1]
+    )
+    tables.clear(connection)
+    assert sealed(connection) == []
+    assert connection.execute("SELECT count(*) FROM pairs").fetchone() == (0,)
+    assert tables.seal(connection) is False
+
+
+def test_06_7_5_a_block_of_too_much_does_not_tell_its_pairs(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [listed(connection, **each) for each in QUESTIONS[:4]]
+    monkeypatch.setattr(blocks, "_MOST_BYTES", 10)
+    assert Tables(10**10).seal(connection)
+    monkeypatch.undo()
+    monkeypatch.setattr(blocks, "_MOST_PAIRS", 10)
+    assert Tables(10**10).seal(connection)
+    assert connection.execute("SELECT count(*) FROM blocks WHERE paired = -1").fetchone() == (2,)
+    assert [listed(connection, **each) for each in QUESTIONS[:4]] == before
+
+
+def test_06_7_5_a_part_that_is_lost_and_a_span_that_cannot_be_read_are_looked_at(
+    connection: sqlite3.Connection,
+) -> None:
+    broken = 2 * blocks.SPANS
+    connection.execute("UPDATE spans SET packed = x'c1' WHERE id = ?", (broken,))
+    before = [listed(connection, **each) for each in QUESTIONS[:4]]
+    seal_all(connection)
+    assert [listed(connection, **each) for each in QUESTIONS[:4]] == before
+    connection.execute("DELETE FROM pairs")
+    assert [listed(connection, **each) for each in QUESTIONS[:4]] == before

@@ -1,0 +1,103 @@
+"""Lists of more spans than one step looks at, by what any span of their trace has (06 §7.4)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import msgspec
+import pytest
+
+from iii.modules.observability.records import Span
+from iii.modules.observability.spans import levels, selection
+from iii.modules.observability.spans.requests import TracesListInput
+from iii.modules.observability.spans.selection import Selection, select
+from iii.modules.observability.spans.store import SpanStore
+from tests.property.span_model import Model, made
+from tests.unit.modules.observability.spans.engine_with_spans import MS, span
+
+NOW = 10_000 * MS
+SPANS = 1_200
+
+
+def spans() -> list[Span]:
+    """Four a trace: every third trace has an order, every fifth span is internal."""
+    return [
+        span(
+            f"{number:05d}", None if number % 4 == 0 else f"{number - number % 4:05d}", f"t{number // 4:04d}",
+            start=number % 97, end=number % 97 + number % 7, name=f"{'order' if number % 12 == 1 else 'work'} {number % 3}",
+            status="error" if number % 10 == 0 else "ok",
+            attributes=[("n", str(number % 8)), *([("iii.function.kind", "internal")] if number % 5 == 0 else [])],
+        )
+        for number in range(SPANS)
+    ]  # fmt: skip
+
+
+class LargeModel(Model):
+    def __init__(self) -> None:
+        super().__init__(SPANS)
+        self.spans = spans()
+        self._traces: dict[str, list[Span]] = {}
+        for each in self.spans:
+            self._traces.setdefault(each.trace_id, []).append(each)
+
+    def trace(self, trace_id: str) -> list[Span]:
+        return self._traces[trace_id]
+
+
+@pytest.fixture(scope="module")
+def kept() -> tuple[SpanStore, Model]:
+    store = SpanStore(SPANS, 10**9)
+    store.add(spans())
+    return store, LargeModel()
+
+
+@pytest.mark.parametrize("walked", [20_000, 300, 1])
+@pytest.mark.parametrize("part", [100_000, 50])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"name": "order"},
+        {"name": "ORDER 1", "status": "err"},
+        {"name": "order", "include_internal": True, "offset": 40, "limit": 7},
+        {"name": "r"},
+        {"attributes": [["n", "1"]]},
+        {"attributes": [["n", "3"]], "name": "order"},
+        {"name": "order", "sort_by": "duration"},
+        {"name": "order", "limit": 0},
+        {"sort_by": "duration", "limit": 5},
+        {"min_duration_ms": 5, "limit": 9},
+        {"min_duration_ms": 2, "max_duration_ms": 4, "name": "order"},
+    ],
+)
+def test_06_7_4_large_lists_are_those_of_the_model(
+    kept: tuple[SpanStore, Model],
+    monkeypatch: pytest.MonkeyPatch,
+    walked: int,
+    part: int,
+    order: str,
+    wanted: dict[str, Any],
+) -> None:
+    store, model = kept
+    monkeypatch.setattr(levels, "_WALKED", walked)
+    monkeypatch.setattr(levels, "_PART", part)
+    request = {"search_all_spans": True, "sort_order": order, **wanted}
+    found = made(select(store, Selection(msgspec.convert(request, TracesListInput), NOW)))
+    rows, total = model.listed(request)
+    assert [row.span_id for row in found.rows] == [each.span_id for each in rows]
+    assert found.total == total
+
+
+def test_06_7_4_what_took_longest_leaves_while_it_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "_FACETS", 1)
+    store = SpanStore(SPANS, 10**9)
+    store.add(
+        [span(str(number), trace=str(number), start=1, end=1 + (100 if number < 3 else 1)) for number in range(9)]
+    )
+    request = TracesListInput(sort_by="duration", sort_order="desc", limit=1)
+    steps = select(store, Selection(request, NOW))
+    next(steps)
+    deque(store.resize(4), 0)
+    found = made(steps)
+    assert [row.span_id for row in found.rows] == ["8"]
