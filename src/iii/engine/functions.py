@@ -47,12 +47,13 @@ class Function:
         own_id: what its worker calls it, which may be another id (20 §3).
         observers: what follows its calls; None: nobody observes them (21 §1).
         traits: how it may be observed.
+        trace_end: how a call with trace context ends; made with the first one.
         confirmed: whether its worker was told that it serves it.
     """
 
     __slots__ = (
         "call_members", "confirmed", "copies", "deliver", "description", "id", "invocation", "key", "metadata", "namespace",
-        "observers", "own_id", "owner", "replicas", "request_format", "response_format", "tally", "traits",
+        "observers", "own_id", "owner", "replicas", "request_format", "response_format", "tally", "trace_end", "traits",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +86,7 @@ class Function:
         self.replicas = replicas
         self.copies = copies
         self.tally: Tally | None = None
+        self.trace_end = b""
         self.observers: CallWatch | None = None
         self.traits = traits
         self.confirmed = False
@@ -148,12 +150,14 @@ class FunctionRegistry:
     """Lookups are dictionary reads; `changes` tells of each id that has another function, None for none.
 
     Attributes:
+        in_default: the active registration of an id in the namespace `default`.
         served: told of each id that others serve, further copies too, or that nobody does any more.
     """
 
     def __init__(self) -> None:
         self._namespaces: dict[str, dict[str, Function]] = {DEFAULT_NAMESPACE: {}}
         self._default = self._namespaces[DEFAULT_NAMESPACE]
+        self.in_default: Callable[[str], Function | None] = self._default.get
         self._builtin_ids: set[str] = set()
         self.ownership: Ownership[Function] = Ownership(self._changed)
         self.refused: dict[Key, str] = {}  # why the last registration of it was; for callers, who find nothing

@@ -45,10 +45,13 @@ class Router:
         self.tallies = tallies
         self.tracer: Tracer | None = None
         self._expected = expected
+        self._find = functions.in_default  # at hand: nearly all calls
 
     def invoke(self, invocation: Invocation) -> None:
         """Hand a call to whoever serves it; every failure is answered through the invocation."""
-        function = self.functions.find(invocation.function_id, invocation.namespace)
+        namespace, function_id = invocation.namespace, invocation.function_id
+        find = self._find
+        function = find(function_id) if namespace is None else self.functions.find(function_id, namespace)
         if function is not None:
             if function.observers is not None:
                 function.observers.follow(invocation, function)
