@@ -233,8 +233,9 @@ def test_a_forgotten_await_is_named() -> None:
 @pytest.mark.parametrize("traceparent", [None, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"])
 @pytest.mark.parametrize("size", [0, PLAIN_BYTES - 4, PLAIN_BYTES - 3, PLAIN_BYTES, 10 * PLAIN_BYTES])
 def test_an_encoded_result_gives_the_same_answer_as_the_value(size: int, traceparent: str | None) -> None:
-    answer = InvocationResult("id", 'svc::"f"', "x" * size, traceparent=traceparent)
-    assert encode_answer("id", 'svc::"f"', encode_value("x" * size), traceparent) == encode_outgoing(answer)
+    result = encode_value("x" * size)
+    answer = InvocationResult("id", 'svc::"f"', msgspec.Raw(result), traceparent=traceparent)
+    assert encode_answer("id", 'svc::"f"', result, traceparent) == encode_outgoing(answer)
 
 
 @pytest.mark.parametrize("size", [0, PLAIN_BYTES])
