@@ -11,7 +11,7 @@ from iii.engine.owner import Owner
 from iii.engine.ownership import Key, Ownership
 from iii.engine.replicas import ReplicaRule, spread
 from iii.protocol.messages import HttpInvocation, RegisterFunction
-from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.names import DEFAULT_NAMESPACE, is_builtin_id
 from iii.protocol.replicas import ReplicaPolicy
 
 if TYPE_CHECKING:
@@ -47,13 +47,14 @@ class Function:
         own_id: what its worker calls it, which may be another id (20 §3).
         observers: what follows its calls; None: nobody observes them (21 §1).
         traits: how it may be observed.
+        traced: whether calls with trace context have spans of the engine, whoever serves them (17 §1).
         trace_end: how a call with trace context ends; made with the first one.
         confirmed: whether its worker was told that it serves it.
     """
 
     __slots__ = (
         "call_members", "confirmed", "copies", "deliver", "description", "id", "invocation", "key", "metadata", "namespace",
-        "observers", "own_id", "owner", "replicas", "request_format", "response_format", "tally", "trace_end", "traits",
+        "observers", "own_id", "owner", "replicas", "request_format", "response_format", "tally", "trace_end", "traced", "traits",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +88,7 @@ class Function:
         self.copies = copies
         self.tally: Tally | None = None
         self.trace_end = b""
+        self.traced = invocation is not None or is_builtin_id(function_id)
         self.observers: CallWatch | None = None
         self.traits = traits
         self.confirmed = False

@@ -65,7 +65,8 @@ class Router:
             invocation.began = tally.now()
             tracer = self.tracer
             if tracer is not None and (
-                invocation.traceparent is not None or function.owner.begins_traces or tracer.eager
+                function.owner.begins_traces
+                or (function.traced and (invocation.traceparent is not None or tracer.eager))
             ):
                 tracer.call(invocation, function)
             deliver = function.deliver
@@ -116,7 +117,9 @@ class Router:
         invocation.tally = tally
         invocation.began = tally.now()
         tracer = self.tracer
-        if tracer is not None and (invocation.traceparent is not None or function.owner.begins_traces or tracer.eager):
+        if tracer is not None and (
+            function.owner.begins_traces or (function.traced and (invocation.traceparent is not None or tracer.eager))
+        ):
             tracer.call(invocation, function)
         function.deliver(invocation, function)
 
