@@ -135,12 +135,7 @@ class EngineConnection:
         return threading.get_ident() == self._loop_thread
 
     def send(
-        self,
-        message: bytes,
-        wanted: Callable[[], bool] | None = None,
-        *,
-        urgent: bool = False,
-        opcode: int = TEXT,
+        self, message: bytes, wanted: Callable[[], bool] | None = None, *, urgent: bool = False, opcode: int = TEXT
     ) -> None:
         """Send in order, or keep it for the next connection.
 
