@@ -20,6 +20,7 @@ _SMALL_BYTES = 4096
 _CALL = b'{"type":"invokefunction","invocation_id":"'  # pieces are joined in half the time of a format
 _RESULT = b'{"type":"invocationresult","invocation_id":"'
 _FUNCTION_ID = b'","function_id":'
+_TRACEPARENT = b',"traceparent":'
 _json = msgspec.json.Encoder().encode
 
 Parts: TypeAlias = list[bytes | memoryview]
@@ -37,14 +38,24 @@ def invocation_frame(invocation: Invocation, invocation_id: str, function: Funct
             end = b""
     else:
         end = b""
-    traceparent = invocation.traceparent
-    if invocation.metadata is NULL and invocation.baggage is None and not invocation.echo:
-        if traceparent is None:
-            return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, b"}"))
-        end += b',"traceparent":'
-        return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, _json(traceparent), b"}"))
+    head, trace = invocation_id.encode(), invocation.traceparent
+    if invocation.metadata is NULL and invocation.baggage is None:  # nearly all calls: the pieces in one go
+        if not invocation.echo:
+            if trace is None:
+                return b"".join((_CALL, head, function.call_members, data, end, b"}"))
+            return b"".join((_CALL, head, function.call_members, data, end, _TRACEPARENT, _json(trace), b"}"))
+        if trace is not None:
+            last = function.trace_end or _trace_end(function)
+            return b"".join((_CALL, head, function.call_members, data, end, _TRACEPARENT, _json(trace), last))
     sidecars = _sidecars(invocation, function.id)
-    return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, *sidecars, b"}"))
+    return b"".join((_CALL, head, function.call_members, data, end, *sidecars, b"}"))
+
+
+def _trace_end(function: Function) -> bytes:
+    """What follows the `traceparent` in calls of it that came without baggage and metadata; kept with the function."""
+    baggage = None if is_builtin_id(function.id) else baggage_for_target(None, function.id)
+    function.trace_end = end = trace_members(None, baggage) + b"}"
+    return end
 
 
 def invocation_parts(invocation: Invocation, invocation_id: str, function: Function, caller: bytes | None) -> Parts:
@@ -87,11 +98,10 @@ def _sidecars(invocation: Invocation, target: str) -> Parts:
 
 def result_frame(invocation: Invocation, call_id: str, result: bytes | memoryview | None) -> bytes:
     """`invocationresult` of a success; without a result the member is left out (I2)."""
-    end = invocation.echo + b"}"
-    function_id = _json(invocation.function_id)
+    function_id, echo = _json(invocation.function_id), invocation.echo
     if result is None:
-        return b"".join((_RESULT, call_id.encode(), _FUNCTION_ID, function_id, end))
-    return b"".join((_RESULT, call_id.encode(), _FUNCTION_ID, function_id, b',"result":', result, end))
+        return b"".join((_RESULT, call_id.encode(), _FUNCTION_ID, function_id, echo, b"}"))
+    return b"".join((_RESULT, call_id.encode(), _FUNCTION_ID, function_id, b',"result":', result, echo, b"}"))
 
 
 def result_parts(invocation: Invocation, call_id: str, result: bytes | memoryview) -> Parts:
@@ -113,7 +123,7 @@ def error_frame(call_id: str, function_id: str, error: bytes, trace: bytes = b""
 def trace_members(traceparent: str | None, baggage: str | None) -> bytes:
     """The trace context as further members of a message."""
     if baggage is None:
-        return b"" if traceparent is None else b',"traceparent":' + _json(traceparent)
+        return b"" if traceparent is None else _TRACEPARENT + _json(traceparent)
     if traceparent is None:
         return b',"baggage":' + _json(baggage)
-    return b"".join((b',"traceparent":', _json(traceparent), b',"baggage":', _json(baggage)))
+    return b"".join((_TRACEPARENT, _json(traceparent), b',"baggage":', _json(baggage)))

@@ -12,7 +12,7 @@ from iii.engine.owner import Owner
 from iii.engine.ownership import Key, Ownership
 from iii.engine.replicas import ReplicaRule, spread
 from iii.protocol.messages import HttpInvocation, RegisterFunction
-from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.names import DEFAULT_NAMESPACE, is_builtin_id
 from iii.protocol.replicas import ReplicaPolicy
 
 if TYPE_CHECKING:
@@ -48,12 +48,14 @@ class Function:
         own_id: what its worker calls it, which may be another id (20 §3).
         observers: what follows its calls; None: nobody observes them (21 §1).
         traits: how it may be observed.
+        traced: whether calls with trace context have spans of the engine, whoever serves them (17 §1).
+        trace_end: how a call with trace context ends; made with the first one.
         confirmed: whether its worker was told that it serves it.
     """
 
     __slots__ = (
         "call_members", "confirmed", "copies", "deliver", "description", "id", "invocation", "key", "metadata", "namespace",
-        "observers", "own_id", "owner", "replicas", "request_format", "response_format", "tally", "traits",
+        "observers", "own_id", "owner", "replicas", "request_format", "response_format", "tally", "trace_end", "traced", "traits",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +88,8 @@ class Function:
         self.replicas = replicas
         self.copies = copies
         self.tally: Tally | None = None
+        self.trace_end = b""
+        self.traced = invocation is not None or is_builtin_id(function_id)
         self.observers: CallWatch | None = None
         self.traits = traits
         self.confirmed = False
@@ -149,12 +153,14 @@ class FunctionRegistry:
     """Lookups are dictionary reads; `changes` tells of each id that has another function, None for none.
 
     Attributes:
+        in_default: the active registration of an id in the namespace `default`.
         served: told of each id that others serve, further copies too, or that nobody does any more.
     """
 
     def __init__(self) -> None:
         self._namespaces: dict[str, dict[str, Function]] = {DEFAULT_NAMESPACE: {}}
         self._default = self._namespaces[DEFAULT_NAMESPACE]
+        self.in_default: Callable[[str], Function | None] = self._default.get
         self._builtin_ids: set[str] = set()
         self.ownership: Ownership[Function] = Ownership(self._changed)
         self.refused: dict[Key, str] = {}  # why the last registration of it was; for callers, who find nothing

@@ -163,8 +163,9 @@ class Invocation(Struct, eq=False, gc=False):
         if tally is not None:
             self.tally = None
             tally.took(tally.now() - self.began)
-        waiter, self.waiter = self.waiter, None
+        waiter = self.waiter
         if waiter is not None:
+            self.waiter = None
             waiter.answered(self, result)
 
     def fail(self, error: bytes) -> None:

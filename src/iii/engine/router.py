@@ -45,10 +45,13 @@ class Router:
         self.tallies = tallies
         self.tracer: Tracer | None = None
         self._expected = expected
+        self._find = functions.in_default  # at hand: nearly all calls
 
     def invoke(self, invocation: Invocation) -> None:
         """Hand a call to whoever serves it; every failure is answered through the invocation."""
-        function = self.functions.find(invocation.function_id, invocation.namespace)
+        namespace, function_id = invocation.namespace, invocation.function_id
+        find = self._find
+        function = find(function_id) if namespace is None else self.functions.find(function_id, namespace)
         if function is not None:
             if function.observers is not None:
                 function.observers.follow(invocation, function)
@@ -62,7 +65,8 @@ class Router:
             invocation.began = tally.now()
             tracer = self.tracer
             if tracer is not None and (
-                invocation.traceparent is not None or function.owner.begins_traces or tracer.eager
+                function.owner.begins_traces
+                or (function.traced and (invocation.traceparent is not None or tracer.eager))
             ):
                 tracer.call(invocation, function)
             deliver = function.deliver
@@ -113,7 +117,9 @@ class Router:
         invocation.tally = tally
         invocation.began = tally.now()
         tracer = self.tracer
-        if tracer is not None and (invocation.traceparent is not None or function.owner.begins_traces or tracer.eager):
+        if tracer is not None and (
+            function.owner.begins_traces or (function.traced and (invocation.traceparent is not None or tracer.eager))
+        ):
             tracer.call(invocation, function)
         function.deliver(invocation, function)
 

@@ -76,8 +76,8 @@ class Tracer(Protocol):
     def call(self, invocation: Invocation, function: Function) -> None:
         """A call is about to be handed to a function: if it is to have a span, begin that, and let the call end it.
 
-        The call then hands on the trace of its span. Asked for calls with trace context, for functions of an owner that
-        `begins_traces`, and for all if `eager`.
+        The call then hands on the trace of its span. Asked for functions of an owner that `begins_traces`; of those that are
+        `traced` for calls with trace context, and for all if `eager`.
         """
 
 

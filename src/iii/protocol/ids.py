@@ -33,21 +33,21 @@ def new_id() -> str:
 
 
 _SPANS_AT_ONCE = 128
-_span_ids: list[str] = []
+_span_ends: list[str] = []
 _traceparents: list[str] = []
 if hasattr(os, "register_at_fork"):  # the parent's are not for the child
-    os.register_at_fork(after_in_child=_span_ids.clear)
+    os.register_at_fork(after_in_child=_span_ends.clear)
     os.register_at_fork(after_in_child=_traceparents.clear)
 
 
-def new_span_id() -> str:
-    """16 random hex digits; from any thread."""
+def new_span_end() -> str:
+    """How the `traceparent` of a further span of a trace ends: its random id, and that it is sampled. From any thread."""
     while True:
         try:
-            return _span_ids.pop()
+            return _span_ends.pop()
         except IndexError:
             digits = os.urandom(8 * _SPANS_AT_ONCE).hex()
-            _span_ids.extend([digits[at : at + 16] for at in range(0, len(digits), 16)])
+            _span_ends.extend([f"{digits[at : at + 16]}-01" for at in range(0, len(digits), 16)])
 
 
 def new_traceparent() -> str:

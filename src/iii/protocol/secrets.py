@@ -33,7 +33,7 @@ def _is_secret(name: str) -> bool:
 
 def may_hold_secret(text: str) -> bool:
     """Whether JSON may have a secret name in it; False is sure, and a fraction of what a look at each name costs."""
-    if not text.isascii() or "\\u" in text:
+    if not text.isascii() or ("\\" in text and "\\u" in text):  # one character is found ten times as fast
         return True  # a name can be written so that no part of it shows
     text = text.lower()
     return (

@@ -6,14 +6,15 @@ from urllib.parse import quote, unquote
 
 from iii.protocol.limits import BAGGAGE_CHARACTERS
 
-_is_traceparent = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
+is_traceparent = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 _FUNCTION_ENTRY = "iii.function.id"
+_FUNCTION_MEMBER = f"{_FUNCTION_ENTRY}="
 BRIDGE_HOPS = "iii.bridge.hops"  # of baggage: how many bridges a call has crossed (07 §6.2)
 
 
 def valid_traceparent(text: str | None) -> str | None:
     """The header itself, or None when it is absent, empty or malformed (06 §3)."""
-    return text if text and _is_traceparent(text) else None
+    return text if text and is_traceparent(text) else None
 
 
 def ids_of(traceparent: str | None) -> dict[str, str]:
@@ -40,7 +41,7 @@ def baggage_for_target(baggage: str | None, function_id: str, *, escaped: bool =
         escaped: in the form that queue providers get, with `%3A` for a colon (04 §3.4).
     """
     entry = _entry_of(function_id, escaped)
-    if not baggage:
+    if not baggage or (baggage.startswith(_FUNCTION_MEMBER) and "," not in baggage):  # nearly all of it
         return entry
     kept = [f"{key}={value}" for key, value in _entries(baggage) if key != _FUNCTION_ENTRY]
     return ",".join([*kept, entry])

@@ -56,16 +56,14 @@ def success(handler: Handler, message: InvokeFunction, result: Any, span: Handle
         if span is not None:
             end_span(span.succeeded, payload_json(result), message)
         return None
-    answer = InvocationResult(message.invocation_id, message.function_id, result)
     undeclared = None if handler.declares_result else result
     try:
         if span is not None:
             body = encode_outgoing(result, undeclared)
-            answer.result = msgspec.Raw(body)
-            answer.traceparent = end_span(span.succeeded, body, message)
+            traceparent = end_span(span.succeeded, body, message)
             span = None
-            return encode_answer(answer)
-        return encode_outgoing(answer, undeclared)
+            return encode_answer(message.invocation_id, message.function_id, body, traceparent)
+        return encode_outgoing(InvocationResult(message.invocation_id, message.function_id, result), undeclared)
     except InvalidRequest as error:  # the request was right
         return failure(message, InvocationError(None, f"the result cannot be sent: {error.message}"), span)
     except BaseException as error:  # no JSON form, too large, or whatever a model raises while it is dumped

@@ -135,12 +135,7 @@ class EngineConnection:
         return threading.get_ident() == self._loop_thread
 
     def send(
-        self,
-        message: bytes,
-        wanted: Callable[[], bool] | None = None,
-        *,
-        urgent: bool = False,
-        opcode: int = TEXT,
+        self, message: bytes, wanted: Callable[[], bool] | None = None, *, urgent: bool = False, opcode: int = TEXT
     ) -> None:
         """Send in order, or keep it for the next connection.
 
@@ -149,13 +144,17 @@ class EngineConnection:
             urgent: somebody waits for just this one, so the calling thread may write it by itself.
         """
         outgoing = Outgoing(message, wanted, True, opcode)
-        with self.lock:
+        lock = self.lock  # of one moment: a forked child has another one
+        lock.acquire()  # half the price of `with`, which asks for two special methods each time
+        try:
             outbox = self._outbox
             if outbox is None:
                 if not self._over:
                     self.offline.put(outgoing)
             elif not (urgent and not self.on_loop() and outbox.send_now(outgoing)):
                 outbox.send(outgoing)
+        finally:
+            lock.release()
 
     def send_or_drop(self, message: bytes) -> None:
         """Send a binary message that is not worth a wait: telemetry."""

@@ -32,6 +32,7 @@ _NESTED = frozenset((dict, list, tuple))
 _PLAIN_OR_NESTED = _PLAIN | _NESTED
 _FEW_LEVELS = 50  # far below what is too deep
 _LEVELS_OF_ROWS = 3
+_SMALL_RESULT_BYTES = PLAIN_BYTES - 2  # within an answer, too, it cannot nest too deeply
 _SHORT = 16  # a loop in Python is faster up to here
 _KEYS = (str, int, float, Enum, UUID)  # in JSON they are text
 
@@ -115,10 +116,15 @@ def encode_outgoing(message: Any, undeclared: Any = None) -> bytes:
     return encoded
 
 
-def encode_answer(answer: InvocationResult) -> bytes:
-    """One whose result has been encoded by itself. Raises as `encode_outgoing`."""
-    encoded = _encode(answer)
-    return encoded if len(encoded) <= PLAIN_BYTES else encode_outgoing(answer)
+def encode_answer(invocation_id: str, function_id: str, result: bytes, traceparent: str | None) -> bytes:
+    """A result that has been encoded by itself, as an answer. Raises as `encode_outgoing`."""
+    if len(result) > _SMALL_RESULT_BYTES:
+        return encode_outgoing(
+            InvocationResult(invocation_id, function_id, msgspec.Raw(result), traceparent=traceparent)
+        )
+    ids = _encode(invocation_id), b',"function_id":', _encode(function_id)
+    end = b"}" if traceparent is None else b',"traceparent":%b}' % _encode(traceparent)
+    return b"".join((b'{"type":"invocationresult","invocation_id":', *ids, b',"result":', result, end))
 
 
 def _too_deep() -> InvalidRequest:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from iii.protocol.ids import new_span_id, new_traceparent
+from iii.protocol.ids import new_span_end, new_traceparent
 from iii.protocol.limits import SPAN_ATTRIBUTES, SPAN_CHARACTERS, SPAN_EVENTS
 from iii.protocol.traceback_text import shown
 from iii.protocol.tracecontext import valid_traceparent
@@ -168,7 +168,7 @@ def begin(
 ) -> S:
     """A span that begins now, as child of a valid parent, or of nobody."""
     parent = valid_traceparent(traceparent) if traceparent else None
-    own = new_traceparent() if parent is None else f"{parent[:36]}{new_span_id()}-01"
+    own = new_traceparent() if parent is None else parent[:36] + new_span_end()
     return span(gather, name, kind, function_id, parent, own, baggage, time.time_ns())
 
 

@@ -296,7 +296,13 @@ def test_01_check_43_a_blank_namespace(worker: MemoryWorker, caller: MemoryWorke
     assert worker.invocations() == []
 
 
-@pytest.mark.parametrize("call_id", ["not-a-uuid", "", "0b1f3c4d-0b1f-4c4d-8b1f-0b1f3c4d0b1", 'quote"'])
+@pytest.mark.parametrize(
+    "call_id",
+    [
+        "not-a-uuid", "", "0b1f3c4d-0b1f-4c4d-8b1f-0b1f3c4d0b1", 'quote"', "0b1f3c4d-0b1f-4c4d-8b1f-0b1f3c4d0b1g", "\u0663" * 32,
+        "0b1f3c4d0-b1f-4c4d-8b1f-0b1f3c4d0b1f",
+    ],
+)  # fmt: skip
 def test_I13_a_bad_invocation_id_is_answered_as_sent(caller: MemoryWorker, call_id: str) -> None:
     caller.say({"type": "invokefunction", "function_id": "svc::f", "invocation_id": call_id})
     answer = only(caller.heard("invocationresult"))
@@ -316,6 +322,15 @@ def test_a_uuid_may_come_without_hyphens(worker: MemoryWorker, caller: MemoryWor
     call = uuid.uuid4().hex
     caller.say({"type": "invokefunction", "function_id": "svc::f", "invocation_id": call})
     assert only(worker.invocations())["invocation_id"] == call
+
+
+@pytest.mark.parametrize("call_id", ["0B1F3C4D-0B1F-4c4d-8b1f-0b1f3c4d0b1f", "0b1f3c4d0b1f4c4d8b1f0B1F3C4D0B1F"])
+def test_I13_a_uuid_may_be_written_in_capitals_and_without_hyphens(
+    worker: MemoryWorker, caller: MemoryWorker, call_id: str
+) -> None:
+    caller.say({"type": "invokefunction", "invocation_id": call_id, "function_id": "svc::f"})
+    worker.answer(only(worker.invocations()), "done")
+    assert answer_of(caller, call_id)["result"] == "done"
 
 
 def test_N9_two_callers_may_choose_the_same_id(engine: MemoryEngine, worker: MemoryWorker) -> None:

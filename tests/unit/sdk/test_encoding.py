@@ -21,7 +21,7 @@ from iii.protocol.errors import InvalidRequest
 from iii.protocol.json_text import PLAIN_BYTES
 from iii.protocol.limits import NESTING_LEVELS
 from iii.protocol.messages import InvocationResult, InvokeFunction
-from iii.sdk.encoding import encode_outgoing, encode_value
+from iii.sdk.encoding import encode_answer, encode_outgoing, encode_value
 from tests.hostile import cyclic, nested
 
 
@@ -228,3 +228,19 @@ def test_a_forgotten_await_is_named() -> None:
     ):
         encode_value({"a": made})
     made.close()
+
+
+@pytest.mark.parametrize("traceparent", [None, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"])
+@pytest.mark.parametrize("size", [0, PLAIN_BYTES - 4, PLAIN_BYTES - 3, PLAIN_BYTES, 10 * PLAIN_BYTES])
+def test_an_encoded_result_gives_the_same_answer_as_the_value(size: int, traceparent: str | None) -> None:
+    result = encode_value("x" * size)
+    answer = InvocationResult("id", 'svc::"f"', msgspec.Raw(result), traceparent=traceparent)
+    assert encode_answer("id", 'svc::"f"', result, traceparent) == encode_outgoing(answer)
+
+
+@pytest.mark.parametrize("size", [0, PLAIN_BYTES])
+def test_an_encoded_result_may_nest_no_deeper_than_a_message(size: int) -> None:
+    result = encode_value(nested(NESTING_LEVELS - 1, inner="x" * size))
+    encode_answer("id", "svc::f", result, None)
+    with pytest.raises(InvalidRequest, match="nested deeper"):
+        encode_answer("id", "svc::f", b"[%b]" % result, None)

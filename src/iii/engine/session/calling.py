@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from math import ceil, inf
 from typing import TYPE_CHECKING, ClassVar
@@ -26,7 +25,7 @@ from iii.protocol.limits import FRAGMENT_BYTES, LONGEST_TIMEOUT_MS, MIB, OUTBOUN
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL, Enqueue, InvokeFunction, Void
 from iii.protocol.names import is_blank
-from iii.protocol.tracecontext import valid_traceparent
+from iii.protocol.tracecontext import is_traceparent
 
 if TYPE_CHECKING:
     from msgspec import Raw
@@ -43,8 +42,10 @@ NAMESPACE_BLANK = LogEvent(
 )  # fmt: skip
 
 NOT_READING = f"the receiver is not reading fast enough: {OUTBOUND_QUEUE_BYTES // MIB} MiB wait for it"
-_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}").fullmatch
-_BARE_UUID = re.compile(r"[0-9a-fA-F]{32}").fullmatch
+_DIGITS = bytes.maketrans(
+    b"123456789abcdefABCDEF", b"0" * 21
+)  # an id is one of two shapes then: half the time of a pattern
+_UUIDS = (b"00000000-0000-0000-0000-000000000000", b"0" * 32)
 _IN_PARTS_BYTES = FRAGMENT_BYTES // 2  # smaller results have no limit to look at: any client takes them
 
 
@@ -92,7 +93,7 @@ class Calling:
         """It calls somebody."""
         call_id = message.invocation_id
         action = message.action
-        if call_id is not None and _UUID(call_id) is None and _BARE_UUID(call_id) is None:
+        if call_id is not None and call_id.encode().translate(_DIGITS) not in _UUIDS:
             self.refuse(call_id, message.function_id, InvalidRequest(f"invocation_id {call_id[:100]!r} is not a UUID"))
             return
         if action is not None and type(action) is not Enqueue:
@@ -104,7 +105,9 @@ class Calling:
         traceparent, baggage, echo = message.traceparent, message.baggage, b""
         if traceparent is not None or baggage is not None:
             echo = trace_members(traceparent, baggage)
-            traceparent, baggage = valid_traceparent(traceparent), baggage or None
+            if traceparent is not None and is_traceparent(traceparent) is None:
+                traceparent = None
+            baggage = baggage or None
         invocation = Invocation(
             message.function_id,
             namespace,

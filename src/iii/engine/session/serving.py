@@ -98,7 +98,9 @@ class Serving:
             return
         invocation.id = invocation_id
         invocation.runner = self
-        invocation.data = invocation.metadata = NULL  # they would stay as long as the call runs (P6)
+        invocation.data = NULL  # it would stay as long as the call runs (P6)
+        if invocation.metadata is not NULL:
+            invocation.metadata = NULL
         handling[invocation_id] = invocation  # before sending: the answer must find it
         send = self._send
         backlog = send(frame) if parts is None else self._link.send_parts(parts)
@@ -120,7 +122,8 @@ class Serving:
         if type(result) is memoryview:  # it came in a large message
             invocation.complete(result)
         else:
-            invocation.complete(None if result is NULL or result == NULL else bytes(result))
+            text = bytes(result)
+            invocation.complete(None if text == b"null" else text)
 
     def result_of_host(self, message: InvocationResult) -> None:
         """As `result`, of a worker that may say which observers the call is for (21 §9)."""

@@ -25,7 +25,7 @@ from iii.modules.observability.ingest.frames import (
 from iii.modules.observability.ingest.logs import log_of
 from iii.modules.observability.ingest.metrics import metric_of
 from iii.modules.observability.ingest.origin import Origin, origin_of
-from iii.modules.observability.ingest.spans import all_usual, span_of
+from iii.modules.observability.ingest.spans import span_of
 from iii.modules.observability.ingest.values import Drops, NotOtlp
 from iii.modules.observability.ingest.wire import Frame
 from iii.modules.observability.records import Span
@@ -201,9 +201,12 @@ class Ingest:
         """Whether the frame waits as it is: it can be read in one step, and all its spans have ended and are sure to count."""
         keep = self._signals.unread()
         marks = None if keep is None or len(payload) > LARGE_BYTES else span_marks(payload)
-        if keep is None or marks is None or not (count := all_usual(marks)):
+        if keep is None or marks is None:
             return False
         resources = marks.resources or ()
+        count = sum([len(scope.items or ()) for each in resources for scope in each.scopes or ()])
+        if not count:
+            return False
         if (
             not all(origin_of(each.resource, self.drops).ours for each in resources)
             and tidy_frame(TelemetryKind.SPANS, payload) is None

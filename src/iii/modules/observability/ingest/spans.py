@@ -2,32 +2,12 @@
 
 from iii.modules.observability.ingest.origin import Origin
 from iii.modules.observability.ingest.values import Drops, NotOtlp, attributes_of, bounded_id, signed, unsigned
-from iii.modules.observability.ingest.wire import Integer, SpanMark, SpanMarks, WireEvent, WireLink, WireSpan
+from iii.modules.observability.ingest.wire import Integer, WireEvent, WireLink, WireSpan
 from iii.modules.observability.records import Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 
 _KINDS: tuple[SpanKind, ...] = ("", "internal", "server", "client", "producer", "consumer")
 _STATUSES: tuple[SpanStatus, ...] = ("unset", "ok", "error")
 _FLAGS = 2**32
-_DIGITS = 19  # of a time of this century in nanoseconds
-_ID_DIGITS = 32
-
-
-def all_usual(frame: SpanMarks) -> int:
-    """How many spans there are; 0: ids or times of one are not as nearly all clients write them, or it has not ended."""
-    spans = [
-        span for resource in frame.resources or () for scope in resource.scopes or () for span in scope.items or ()
-    ]
-    return len(spans) if all(map(_is_usual, spans)) else 0
-
-
-def _is_usual(span: SpanMark) -> bool:
-    begun, ended = span.start_time_unix_nano, span.end_time_unix_nano
-    return (
-        len(begun) == len(ended) == _DIGITS
-        and begun.isdecimal()
-        and ended.isdecimal()
-        and len(span.trace_id) <= _ID_DIGITS >= len(span.span_id)
-    )
 
 
 def span_of(span: WireSpan, origin: Origin, drops: Drops) -> Span:

@@ -3,9 +3,9 @@
 Numbers are JSON numbers or decimal strings, every list may be null or missing, and unknown members are passed over.
 """
 
-from typing import Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 Integer: TypeAlias = int | str | None
 Number: TypeAlias = float | str | None
@@ -105,14 +105,18 @@ class SpanFrame(OtlpObject, rename={"resources": "resourceSpans"}):
     resources: list[ResourceSpans] | None = None
 
 
-class SpanMark(OtlpObject):
-    """Enough of a span to tell that it counts."""
+UsualTime: TypeAlias = Annotated[int, Meta(ge=10**18, le=2**63 - 1)]  # in nanoseconds, of this century
+UsualId: TypeAlias = Annotated[str, Meta(max_length=32)]
 
-    trace_id: str
-    span_id: str
+
+class SpanMark(OtlpObject):
+    """Enough of a span to tell that it counts; decoded with digits of strings as numbers."""
+
+    trace_id: UsualId
+    span_id: UsualId
     name: str
-    start_time_unix_nano: str
-    end_time_unix_nano: str
+    start_time_unix_nano: UsualTime
+    end_time_unix_nano: UsualTime
 
 
 class ScopeMarks(OtlpObject, rename={"items": "spans"}):
