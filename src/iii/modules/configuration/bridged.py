@@ -12,6 +12,7 @@ from iii.engine.builtin import BUILTIN_FAILED
 from iii.engine.builtin_request import RequestDecoder
 from iii.engine.functions import Deliver, Function
 from iii.engine.invocation import Invocation, Trace
+from iii.engine.observing.origin import trace_of
 from iii.modules.configuration.codes import ADAPTER_ERROR
 from iii.modules.configuration.entries import ConfigurationEntries
 from iii.modules.configuration.entry import NULL, SettingsEntry
@@ -113,7 +114,7 @@ class BridgedConfiguration:
             else:
                 invocation.refuse(_refusal(function_id, error))
 
-        trace = Trace(invocation.traceparent, invocation.baggage)
+        trace = trace_of(invocation)
         self._forwarding.ask(function_id, bytes(invocation.data), trace, reply)
 
     async def _get(self, invocation: Invocation) -> ConfigurationValue:
@@ -144,7 +145,7 @@ class BridgedConfiguration:
 
     async def _asked(self, invocation: Invocation, function_id: str, payload: dict[str, Any]) -> bytes:
         """Raises InvocationError."""
-        trace = Trace(invocation.traceparent, invocation.baggage)
+        trace = trace_of(invocation)
 
         def begin(reply: Reply[bytes, Unreachable | InvocationError]) -> None:
             self._forwarding.ask(function_id, _encode(payload), trace, reply)

@@ -11,6 +11,7 @@ from iii.engine.condition import Condition, ConditionTimeout
 from iii.engine.invocation import Trace
 from iii.modules.queue.codes import DAMAGED
 from iii.modules.queue.jobs.job import Failure
+from iii.protocol.errors import InvocationError
 from iii.protocol.json_text import is_json
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL
@@ -20,7 +21,6 @@ from iii.protocol.tracecontext import BRIDGE_HOPS, baggage_without
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
     from iii.engine.tracing import OpenSpan, Tracer
-    from iii.protocol.errors import InvocationError
     from iii.protocol.reply import Withdrawable
 
 JOB_FAILED = LogEvent(
@@ -43,12 +43,18 @@ BeginSpan: TypeAlias = "Callable[[Tracer, Trace], OpenSpan]"
 
 
 class Target(NamedTuple):
-    """Who is to do the job."""
+    """Who is to do the job.
+
+    Attributes:
+        deeper: of an observer: makes the baggage of a delivery from that of its job. Raises InvocationError: it is not to be
+            called.
+    """
 
     function_id: str
     namespace: str | None = None
     metadata: bytes = bytes(NULL)
     condition: str | None = None
+    deeper: Callable[[str | None], str] | None = None
 
 
 class Attempt:
@@ -108,6 +114,13 @@ class Attempt:
         """Deliver the job's data."""
         if self._done is None:
             return
+        deeper = self._target.deeper
+        if deeper is not None:
+            try:
+                self._baggage = deeper(self._baggage)
+            except InvocationError as error:
+                self._over(Failure(error.code, error.message))
+                return
         if not is_json(data):  # the worker could not read the message
             self._over(Failure(DAMAGED.code, "the payload is not valid JSON: the store is damaged"))
         elif self._target.condition is None:

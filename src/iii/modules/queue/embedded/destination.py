@@ -35,7 +35,7 @@ class Subscribers:
         subscriptions = list(self.all.values())
         able = [each for each in subscriptions if self._find(each.function_id, each.namespace) is not None]
         chosen = (able or subscriptions)[next(self._turns) % len(able or subscriptions)]
-        return Target(chosen.function_id, chosen.namespace, chosen.metadata, chosen.condition)
+        return chosen.target
 
 
 class Destination:
