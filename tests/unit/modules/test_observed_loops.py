@@ -63,8 +63,8 @@ def loop() -> Iterator[Loop]:
         yield Loop(engine, app)
 
 
-def call(app: iii.App, function_id: str, payload: Any, **more: Any) -> object:
-    return app.trigger({"function_id": function_id, "payload": payload, **more})
+def call(app: iii.App, function_id: str, payload: Any) -> object:
+    return app.trigger({"function_id": function_id, "payload": payload})
 
 
 def set_state(app: iii.App, number: int) -> object:
@@ -88,7 +88,8 @@ def publish_durably(app: iii.App, number: int) -> object:
 
 
 def enqueue(app: iii.App, number: int) -> object:
-    return call(app, "step", number, action=iii.TriggerAction.Enqueue(queue="jobs"))
+    action = iii.TriggerAction.Enqueue(queue="jobs")
+    return app.trigger({"function_id": "step", "payload": number, "action": action})
 
 
 def enqueue_by_call(app: iii.App, number: int) -> object:

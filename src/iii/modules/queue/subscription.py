@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iii.engine.bindings import Binding, config_for_builtin, warn_of_unknown_members
-from iii.modules.queue.consume.attempt import Target
+from iii.modules.queue.jobs.target import Target
 from iii.modules.queue.options import NAME_CHARACTERS, Wanted
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.log_event import LogEvent

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from iii.engine.condition import Condition, ConditionTimeout
 from iii.engine.invocation import Trace
 from iii.modules.queue.codes import DAMAGED
 from iii.modules.queue.jobs.job import Failure
+from iii.modules.queue.jobs.target import Target
 from iii.protocol.errors import InvocationError
 from iii.protocol.json_text import is_json
 from iii.protocol.log_event import LogEvent
-from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.tracecontext import BRIDGE_HOPS, baggage_without
 
@@ -40,21 +40,6 @@ _OF_THE_PUBLISHER = frozenset({"iii.tag.kind", "iii.tag.display_name", "iii.tag.
 
 BeginSpan: TypeAlias = "Callable[[Tracer, Trace], OpenSpan]"
 """Begins the span of a delivery within the trace of its publisher."""
-
-
-class Target(NamedTuple):
-    """Who is to do the job.
-
-    Attributes:
-        deeper: of an observer: makes the baggage of a delivery from that of its job. Raises InvocationError: it is not to be
-            called.
-    """
-
-    function_id: str
-    namespace: str | None = None
-    metadata: bytes = bytes(NULL)
-    condition: str | None = None
-    deeper: Callable[[str | None], str] | None = None
 
 
 class Attempt:

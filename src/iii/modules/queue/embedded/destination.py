@@ -7,12 +7,12 @@ import itertools
 import msgspec
 
 from iii.engine.engine import Engine
-from iii.modules.queue.consume.attempt import Target
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.consume.page_turns import PageTurns
 from iii.modules.queue.jobs.job import Job, NewJob, group_of, member
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore
+from iii.modules.queue.jobs.target import Target
 from iii.modules.queue.options import QueueOptions, Wanted
 from iii.modules.queue.requests import DestinationRow
 from iii.modules.queue.subscription import Subscription
