@@ -25,8 +25,15 @@ _json = msgspec.json.Encoder().encode
 Parts: TypeAlias = list[bytes | memoryview]
 
 
-def invocation_frame(invocation: Invocation, invocation_id: str, function: Function, caller: bytes | None) -> bytes:
-    """`invokefunction` towards the executor (01 §5.8); `caller` is the `caller_member` that signs the payload."""
+def invocation_frame(
+    invocation: Invocation, invocation_id: str, function: Function, caller: bytes | None, closing: bytes = b"}"
+) -> bytes:
+    """`invokefunction` towards the executor (01 §5.8).
+
+    Args:
+        caller: the `caller_member` that signs the payload.
+        closing: the brace, with any further members before it.
+    """
     data = bytes(invocation.data)
     if caller is not None:
         if data[:2] == b'{"' and data.find(CALLER_KEY) < 0:  # nearly all payloads: `sign`, without copying them twice
@@ -40,14 +47,16 @@ def invocation_frame(invocation: Invocation, invocation_id: str, function: Funct
     traceparent = invocation.traceparent
     if invocation.metadata is NULL and invocation.baggage is None and not invocation.echo:
         if traceparent is None:
-            return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, b"}"))
+            return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, closing))
         end += b',"traceparent":'
-        return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, _json(traceparent), b"}"))
+        return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, _json(traceparent), closing))
     sidecars = _sidecars(invocation, function.id)
-    return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, *sidecars, b"}"))
+    return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, *sidecars, closing))
 
 
-def invocation_parts(invocation: Invocation, invocation_id: str, function: Function, caller: bytes | None) -> Parts:
+def invocation_parts(
+    invocation: Invocation, invocation_id: str, function: Function, caller: bytes | None, closing: bytes = b"}"
+) -> Parts:
     """The same in pieces, for a call that came in a large message: its payload is neither copied nor looked at.
 
     Whoever decoded it has taken out the caller's id that a client may have put there.
@@ -60,17 +69,12 @@ def invocation_parts(invocation: Invocation, invocation_id: str, function: Funct
         parts += (data[:-1], caller)
     else:
         parts.append(sign(bytes(data), caller))
-    return [*parts, *_sidecars(invocation, function.id), b"}"]
+    return [*parts, *_sidecars(invocation, function.id), closing]
 
 
 def with_deadline(end: bytes, timeout_ms: int) -> bytes:
     """A call, or its last piece, for a worker that is told deadlines (P7)."""
     return b'%b,"timeout_ms":%d}' % (end[:-1], timeout_ms)
-
-
-def with_members(end: bytes, members: bytes) -> bytes:
-    """A call, or its last piece, with further members."""
-    return b"".join((end[:-1], members, b"}"))
 
 
 def _sidecars(invocation: Invocation, target: str) -> Parts:

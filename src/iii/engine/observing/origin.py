@@ -45,12 +45,12 @@ class CallOrigin(Struct, frozen=True):
     behalf: Owner | None = None
 
     @property
-    def members(self) -> bytes:
-        """As members of `invokefunction`."""
+    def closing(self) -> bytes:
+        """As the last members of `invokefunction`, with the brace behind them."""
         depth = _depth_member(self.depth) if self.depth else b""
         if self.activation is None:
-            return b"".join((b',"caller":', self.caller, depth))
-        return b"".join((b',"caller":', self.caller, depth, b',"activation":', self.activation))
+            return b"".join((b',"caller":', self.caller, depth, b"}"))
+        return b"".join((b',"caller":', self.caller, depth, b',"activation":', self.activation, b"}"))
 
 
 @lru_cache(_DEPTHS)
