@@ -125,6 +125,12 @@ def test_26_check_10_a_message_that_leads_to_itself_is_a_dead_letter_at_the_nint
         (8, "LOOP_GUARD: observers have caused each other more than 8 levels deep")
     ]
     assert list(loop.dropped) == ["LOOP_GUARD"]
+    loop.most = 9
+    loop.engine.call("iii::queue::redrive", {"queue": "t"})
+    loop.engine.settle()
+    loop.engine.advance(1)  # the store is read again
+    loop.engine.settle()
+    assert loop.depths[8:] == [1]
 
 
 @pytest.mark.parametrize(
