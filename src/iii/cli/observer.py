@@ -1,11 +1,17 @@
 """`iii observer`: functions that run after calls of others, and whether they do (28 §5)."""
 
-from typing import Any
+from __future__ import annotations
 
-from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
-from iii.cli.output import json_text, print_table
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from iii.cli.address import ENVIRONMENT, Address, add_address_options, add_watch_option, address_of
+from iii.cli.output import json_text, table_lines
 from iii.cli.parser import USAGE_ERROR, Parser
 from iii.protocol.names import LIST_OBSERVERS, OBSERVER
+
+if TYPE_CHECKING:
+    from iii.cli.asking import Asking
 
 PROGRAM = "iii observer"
 _STATES = ("pending", "active", "suspended", "error")
@@ -35,6 +41,7 @@ def build_parser() -> Parser:
     parser.add_argument("--state", choices=_STATES, help="list: only observers in this state")
     parser.add_argument("--search", metavar="TEXT", help="list: only rows whose function, target or id contains TEXT")
     parser.add_argument("--json", action="store_true", help="list: print all observers with all fields as a JSON list")
+    add_watch_option(parser)
     add_address_options(parser)
     return parser
 
@@ -48,8 +55,11 @@ def run(arguments: list[str]) -> int:
             parser.print_help()
             return USAGE_ERROR
         case ["list"]:
+            from iii.cli.watched import shown
+
             wanted = {"function_id": options.function, "state": options.state}
-            _list(address_of(options, parser), wanted, options.search or "", as_json=options.json)
+            lines = partial(_lines, wanted=wanted, search=options.search or "", as_json=options.json)
+            return shown(address_of(options, parser), "observer", lines, watch=options.watch)
         case ["info", observer_id]:
             _info(address_of(options, parser), observer_id)
         case words:
@@ -57,18 +67,15 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _list(address: Address, wanted: dict[str, str | None], search: str, *, as_json: bool) -> None:
-    from iii.cli.engine_call import asked
-
+async def _lines(ask: Asking, *, wanted: dict[str, str | None], search: str, as_json: bool) -> list[str]:
     request = {name: value for name, value in wanted.items() if value is not None}
-    rows: list[dict[str, Any]] = asked(address, "observer", LIST_OBSERVERS, request).result["observers"]
+    rows: list[dict[str, Any]] = (await ask(LIST_OBSERVERS, request))["observers"]
     rows = [row for row in rows if search.lower() in f"{row['function_id']} {_target(row)} {row['id']}".lower()]
     if as_json:
-        print(json_text(rows))
-    elif rows:
-        print_table(["FUNCTION", "ON", "TARGET", "STATE", "FIRES", "DROPPED", "ID"], sorted(map(_cells, rows)))
-    else:
-        print("No observers.")
+        return [json_text(rows)]
+    if not rows:
+        return ["No observers."]
+    return table_lines(["FUNCTION", "ON", "TARGET", "STATE", "FIRES", "DROPPED", "ID"], sorted(map(_cells, rows)))
 
 
 def _info(address: Address, observer_id: str) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.engine.invocation import Callback, Invocation, Trace
+from iii.engine.observing.origin import trace_of
 from iii.protocol.errors import NO_QUEUE_PROVIDER, EnqueueFailed, InvocationError
 from iii.protocol.ids import new_id
 from iii.protocol.messages import NULL, Enqueue
@@ -46,7 +47,7 @@ def enqueue(router: Router, invocation: Invocation, action: Enqueue) -> None:
     It is the engine's own, whatever a worker that provides the queue answers; the module of this process may answer
     with that of an earlier job, which has the same deduplication id.
     """
-    baggage = baggage_for_target(invocation.baggage, invocation.function_id, escaped=True)
+    baggage = baggage_for_target(trace_of(invocation).baggage, invocation.function_id, escaped=True)
     trace, span = Trace(invocation.traceparent, baggage), None
     if router.tracer is not None:
         span = _begin_span(router.tracer, invocation.function_id, action.queue, trace)

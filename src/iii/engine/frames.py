@@ -26,8 +26,15 @@ _json = msgspec.json.Encoder().encode
 Parts: TypeAlias = list[bytes | memoryview]
 
 
-def invocation_frame(invocation: Invocation, invocation_id: str, function: Function, caller: bytes | None) -> bytes:
-    """`invokefunction` towards the executor (01 §5.8); `caller` is the `caller_member` that signs the payload."""
+def invocation_frame(
+    invocation: Invocation, invocation_id: str, function: Function, caller: bytes | None, closing: bytes = b"}"
+) -> bytes:
+    """`invokefunction` towards the executor (01 §5.8).
+
+    Args:
+        caller: the `caller_member` that signs the payload.
+        closing: the brace, with any further members before it.
+    """
     data = bytes(invocation.data)
     if caller is not None:
         if data[:2] == b'{"' and data.find(CALLER_KEY) < 0:  # nearly all payloads: `sign`, without copying them twice
@@ -42,23 +49,25 @@ def invocation_frame(invocation: Invocation, invocation_id: str, function: Funct
     if invocation.metadata is NULL and invocation.baggage is None:  # nearly all calls: the pieces in one go
         if not invocation.echo:
             if trace is None:
-                return b"".join((_CALL, head, function.call_members, data, end, b"}"))
-            return b"".join((_CALL, head, function.call_members, data, end, _TRACEPARENT, _json(trace), b"}"))
+                return b"".join((_CALL, head, function.call_members, data, end, closing))
+            return b"".join((_CALL, head, function.call_members, data, end, _TRACEPARENT, _json(trace), closing))
         if trace is not None:
             last = function.trace_end or _trace_end(function)
-            return b"".join((_CALL, head, function.call_members, data, end, _TRACEPARENT, _json(trace), last))
+            return b"".join((_CALL, head, function.call_members, data, end, _TRACEPARENT, _json(trace), last, closing))
     sidecars = _sidecars(invocation, function.id)
-    return b"".join((_CALL, head, function.call_members, data, end, *sidecars, b"}"))
+    return b"".join((_CALL, head, function.call_members, data, end, *sidecars, closing))
 
 
 def _trace_end(function: Function) -> bytes:
     """What follows the `traceparent` in calls of it that came without baggage and metadata; kept with the function."""
     baggage = None if is_builtin_id(function.id) else baggage_for_target(None, function.id)
-    function.trace_end = end = trace_members(None, baggage) + b"}"
+    function.trace_end = end = trace_members(None, baggage)
     return end
 
 
-def invocation_parts(invocation: Invocation, invocation_id: str, function: Function, caller: bytes | None) -> Parts:
+def invocation_parts(
+    invocation: Invocation, invocation_id: str, function: Function, caller: bytes | None, closing: bytes = b"}"
+) -> Parts:
     """The same in pieces, for a call that came in a large message: its payload is neither copied nor looked at.
 
     Whoever decoded it has taken out the caller's id that a client may have put there.
@@ -71,17 +80,12 @@ def invocation_parts(invocation: Invocation, invocation_id: str, function: Funct
         parts += (data[:-1], caller)
     else:
         parts.append(sign(bytes(data), caller))
-    return [*parts, *_sidecars(invocation, function.id), b"}"]
+    return [*parts, *_sidecars(invocation, function.id), closing]
 
 
 def with_deadline(end: bytes, timeout_ms: int) -> bytes:
     """A call, or its last piece, for a worker that is told deadlines (P7)."""
     return b'%b,"timeout_ms":%d}' % (end[:-1], timeout_ms)
-
-
-def with_members(end: bytes, members: bytes) -> bytes:
-    """A call, or its last piece, with further members."""
-    return b"".join((end[:-1], members, b"}"))
 
 
 def _sidecars(invocation: Invocation, target: str) -> Parts:

@@ -11,6 +11,7 @@ from iii.engine.deadlines import Deadlines
 from iii.engine.expectations import Expectations
 from iii.engine.functions import Function, FunctionRegistry
 from iii.engine.invocation import Callback, Invocation, Waiter
+from iii.engine.observing.origin import origin_in
 from iii.engine.tally import TIDY_EVERY, Tallies
 from iii.protocol.errors import FunctionNotFound, InvocationError
 from iii.protocol.limits import FRAGMENT_BYTES
@@ -98,6 +99,8 @@ class Router:
         invocation = Invocation(
             function_id, namespace, payload, waiter=waiter, metadata=metadata, traceparent=traceparent, baggage=baggage
         )
+        if baggage is not None:
+            invocation.origin = origin_in(baggage)
         if own is None:
             self.invoke(invocation)
         else:

@@ -37,6 +37,7 @@ def test_28_check_16_observers_as_a_table_and_as_json(iii: Iii, engine: RunningE
         ["orders::create", "complete", "audit::log", "active", "1", "0", "audit"],
         ["orders::create", "success", "audit::missing", "pending:", "TARGET_UNAVAILABLE", "0", "0", "missing"],
     ]
+    assert iii("observer", "list", "--watch", "--url", engine.url()).stdout == done.stdout  # to a pipe once
     found = json.loads(iii("observer", "list", "--state", "active", "--json", III_URL=engine.url()).stdout)
     assert [each["id"] for each in found] == ["audit"]
     found = json.loads(iii("observer", "list", "--search", "MISSING", "--json", III_URL=engine.url()).stdout)

@@ -152,29 +152,6 @@ def test_26_check_9_sources_refuse_calls_and_wrong_args(watching: Watching) -> N
     assert watching.refused("http::on-request", args={"path": "/a{b}"}) == "INVALID_ARGS"
 
 
-@pytest.mark.parametrize(
-    ("source", "write"),
-    [
-        ("state::on-changed", lambda app, number: app.state("a").set("k", number)),
-        ("stream::on-changed", lambda app, number: app.stream("s", "g").set("i", number)),
-    ],
-)
-def test_26_check_10_a_loop_through_an_event_ends_at_the_ninth(watching: Watching, source: str, write: Any) -> None:
-    depths: list[int] = []
-
-    def again(event: Any) -> None:
-        depths.append(iii.current_invocation().observe_depth)
-        write(watching.app, len(depths))
-
-    watching.app.register_function("again", again)
-    watching.app.observe(source, "again", deliver="input", observer_id="loop").ready(S)
-    write(watching.app, 0)
-    watching.engine.settle()
-    assert depths == [1, 2, 3, 4, 5, 6, 7, 8]
-    record = watching.engine.call("engine::observers::get", {"id": "loop"})["observer"]
-    assert (record["state"], record["dropped"]) == ("active", {"LOOP_GUARD": 1})
-
-
 def test_26_check_12_a_message_is_redelivered_to_an_observer_until_it_succeeds(watching: Watching) -> None:
     attempts: list[Any] = []
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from iii.engine.invocation import Invocation
+from iii.engine.observing.origin import origin_in, trace_of
 from iii.protocol.ids import new_id
 from iii.protocol.limits import FRAGMENT_BYTES
 from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX
@@ -42,14 +43,16 @@ class Middleware:
     def invoke(self, invocation: Invocation, action: Void | Enqueue | None) -> None:
         """Hand it a call; what it answers is the answer."""
         waiter = None if invocation.waiter is None else _Relay(invocation)
+        trace = trace_of(invocation)
         inner = Invocation(
             self._function_id,
             invocation.namespace,
             self._payload(invocation, action),
             waiter,
             metadata=invocation.metadata,
-            traceparent=invocation.traceparent,
-            baggage=invocation.baggage,
+            traceparent=trace.traceparent,
+            baggage=trace.baggage,
+            origin=None if trace.baggage is None else origin_in(trace.baggage),
         )
         if waiter is not None:
             waiter.inner = inner

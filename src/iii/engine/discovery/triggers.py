@@ -159,8 +159,10 @@ class TriggerDiscovery:
 
 
 def all_bindings(engine: Engine, *, include_pending: bool) -> list[Binding]:
-    """Live triggers, and those that wait for a provider if they are wanted (W9)."""
-    return [*engine.bindings, *(engine.bindings.parked.values() if include_pending else ())]
+    """Live triggers, and those that wait for a provider if they are wanted (W9); not those that are observers (21 §14)."""
+    is_observer = engine.legacy_triggers.has
+    live = [binding for binding in engine.bindings if not is_observer(binding)]
+    return [*live, *(engine.bindings.parked.values() if include_pending else ())]
 
 
 def binding_id(binding: Binding) -> str:
@@ -179,7 +181,10 @@ def is_internal_target(binding: Binding) -> bool:
 
 def instance_count(engine: Engine, trigger_type: str, view: View) -> int:
     """Live triggers of a type id, whatever the namespace of their provider (02 §5.7)."""
-    return sum(binding.trigger_type == trigger_type and view.trigger(binding) for binding in engine.bindings)
+    return sum(
+        binding.trigger_type == trigger_type and view.trigger(binding) and not engine.legacy_triggers.has(binding)
+        for binding in engine.bindings
+    )
 
 
 def type_row(trigger_type: TriggerType, shape: Shape) -> TriggerTypeRow:

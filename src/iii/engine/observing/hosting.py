@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
+
+import msgspec
+from msgspec import Raw
 
 from iii.engine.observing.codes import OWNER_TIMEOUT
 from iii.engine.observing.source_check import check_source
@@ -18,11 +21,13 @@ from iii.protocol.wire_errors import error_from_text
 if TYPE_CHECKING:
     from iii.engine.clock import Clock, Timer
     from iii.engine.functions import Function, FunctionRegistry
+    from iii.engine.observing.definition import Definition
     from iii.engine.observing.observer import Observer
     from iii.engine.observing.store import ObserverStore
     from iii.engine.owner import Owner
     from iii.engine.ownership import Key
     from iii.engine.turns import Turns
+    from iii.protocol.observe_messages import ObserverView
 
 _AT_ONCE = 100  # observers of one function that a new host concerns
 
@@ -89,7 +94,7 @@ class Hosting:
         if not observers:
             for function in self._hosts(key):
                 if not function.confirmed:
-                    self._confirm(function, [])
+                    self._confirm(function, {})
             return
         work = self._rehosting(key)
         if len(observers) > _AT_ONCE:
@@ -110,6 +115,7 @@ class Hosting:
         hosts = {function.owner for function in self._hosts(key)}
         for peer in [each for each in self._timers.get(key, ()) if each not in hosts]:
             self._stop_waiting(peer, key)
+        views: dict[Observer, tuple[Definition, ObserverView]] = {}
         for observer in list(self._store.of(key)):
             if not observer.disposed and observer.error is None:
                 for host in [each for each in observer.announced if each not in hosts]:
@@ -121,16 +127,19 @@ class Hosting:
                     self._take(observer)
                 except InvocationError as error:
                     self._fail(observer, ErrorBody(error.code, error.message))
+                else:
+                    views[observer] = observer.definition, _view(observer)
             yield
         for function in self._hosts(key):
             if not function.confirmed:
-                live = [each for each in self._store.of(key) if each.error is None and not each.disposed]
-                self._confirm(function, live)
+                self._confirm(function, views)
+                yield
         for observer in list(self._store.of(key)):
             self._refresh(observer)
             yield
 
-    def _confirm(self, function: Function, observers: list[Observer]) -> None:
+    def _confirm(self, function: Function, views: dict[Observer, tuple[Definition, ObserverView]]) -> None:
+        """In one step, since it lists all; so the views are made before, but for what has changed since."""
         peer = function.owner
         assert isinstance(peer, Peer)  # `_hosts` has no others
         function.confirmed = True
@@ -141,12 +150,17 @@ class Hosting:
             and function.invocation is None
             and peer.identity is None
         )
-        for observer in observers:
-            observer.announced[peer] = revision
-            self._owe(observer, peer)
-        views = [observer.definition.view(observer.id, _target_id(observer)) for observer in observers]
-        peer.say(FunctionRegistered(function.own_id, function.namespace, revision, dispatches, views))
-        if observers:
+        listed: list[ObserverView] = []
+        for observer in self._store.of(function.key):
+            if observer.error is None and not observer.disposed:
+                observer.announced[peer] = revision
+                self._owe(observer, peer)
+                of_definition, view = views.get(observer, (None, None))
+                if view is None or of_definition is not observer.definition:
+                    view = _view(observer)
+                listed.append(view)
+        peer.say(FunctionRegistered(function.own_id, function.namespace, revision, dispatches, listed))
+        if listed:
             self._expect_acks(peer, function.key)
 
     def unserved(self, peer: Peer, own_id: str, namespace: str) -> None:
@@ -165,8 +179,7 @@ class Hosting:
             revision = next(self._revisions)
             observer.announced[peer] = revision
             self._owe(observer, peer)
-            view = definition.view(observer.id, _target_id(observer))
-            peer.say(ObserverAdded(function.own_id, function.namespace, revision, view))
+            peer.say(ObserverAdded(function.own_id, function.namespace, revision, _view(observer)))
             self._expect_acks(peer, definition.key)
 
     def removed(self, observer: Observer, but: Peer | None = None) -> None:
@@ -269,7 +282,9 @@ class Hosting:
 
 
 _CODE, _TEXT = 200, 2_000  # characters of what a host says
+_json = msgspec.json.Encoder().encode
 
 
-def _target_id(observer: Observer) -> str:
-    return observer.target
+def _view(observer: Observer) -> ObserverView:
+    """As JSON, which messages take as it is."""
+    return cast("ObserverView", Raw(_json(observer.definition.view(observer.id, observer.target))))

@@ -59,10 +59,8 @@ class LegacyTriggers:
         functions = self._functions.get(provider) or self._functions.get((DEFAULT_NAMESPACE, binding.trigger_type))
         if not functions:
             raise TriggerRegistrationFailed(f"no function stands for the trigger type {binding.trigger_type} any more")
-        if peer is None or peer.guard is not None:
-            raise TriggerRegistrationFailed(
-                "triggers of this type are for workers whose connection has no access rules"
-            )
+        if peer is None:
+            raise TriggerRegistrationFailed("triggers of this type are for workers")
         if len(binding.config) > OBSERVER_ARGS_BYTES:
             raise TriggerRegistrationFailed(
                 f"config of {len(binding.config)} bytes exceeds the limit of {OBSERVER_ARGS_BYTES}"
@@ -78,6 +76,13 @@ class LegacyTriggers:
             self._observers.observe_for_trigger(peer, message, LegacyTrigger(binding.trigger_type, Raw(binding.config)))
         except InvocationError as error:
             raise TriggerRegistrationFailed(f"{error.code}: {error.message}") from None
+
+    def has(self, binding: Binding) -> bool:
+        """Whether a trigger is an observer instead."""
+        if not self._functions:
+            return False
+        observer = self._observers.store.get(binding.id)
+        return observer is not None and observer.definition.legacy is not None
 
     def unbind(self, binding: Binding) -> None:
         """It ends."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iii.engine.observing.filters.sweeps import FEW_LOOKS
 from iii.protocol.json_text import most_values
 from iii.protocol.limits import FILTER_LOOKS
 
@@ -11,11 +12,9 @@ if TYPE_CHECKING:
     from iii.engine.observing.filters.compiled import CompiledFilter
     from iii.engine.observing.outcome import Outcome
 
-_FEW = 100  # do not count: the filter takes no longer than one without `$any`
-
 
 class Looks:
-    """At one call; nobody asks for them unless a filter has an `$any`."""
+    """At one call; nobody asks for them unless a filter is one that counts."""
 
     __slots__ = ("_left", "_outcome", "_values")
 
@@ -26,12 +25,14 @@ class Looks:
 
     def suffice(self, asked: CompiledFilter) -> bool:
         """Whether a filter may be asked; if so, its looks are taken."""
-        if not asked.sweeps:
+        if not asked.is_counted:
             return True
-        needed = asked.sweeps * sum(map(self._of, asked.roots))
+        needed = asked.compared
+        if asked.sweeps:
+            needed += asked.sweeps * sum(map(self._of, asked.roots))
         if needed > self._left:
             return False
-        if needed > _FEW:
+        if needed > FEW_LOOKS:
             self._left -= needed
         return True
 

@@ -87,7 +87,8 @@ class Observers:
             self._remove(known)
             return
         try:
-            observer = self._take(peer, message, known)
+            check_namespaces(message)
+            observer = self._take(peer, message, target_of(peer, message.target), known)
         except InvocationError as error:
             if known is not None and not known.disposed:  # it was, if another function was to be observed
                 self.hosting.removed(known)
@@ -111,7 +112,10 @@ class Observers:
                 raise OBSERVER_ID_CONFLICT(f"observer id already in use: {message.id}")
             self.hosting.removed(known)
             self._remove(known)
-        self._take(peer, message, None, legacy)
+        check_namespaces(message)
+        self._take(
+            peer, message, (message.target.namespace or DEFAULT_NAMESPACE, message.target.function_id), None, legacy
+        )
 
     def end(self, observer: Observer) -> None:
         """Of a trigger that is gone."""
@@ -165,11 +169,14 @@ class Observers:
         return party.peer is peer or (party.peer is None and party.identity == peer.identity)
 
     def _take(
-        self, peer: Peer, message: Observe, known: Observer | None, legacy: LegacyTrigger | None = None
+        self,
+        peer: Peer,
+        message: Observe,
+        target: Key,
+        known: Observer | None,
+        legacy: LegacyTrigger | None = None,
     ) -> Observer:
         """Raises InvocationError."""
-        check_namespaces(message)
-        target = target_of(peer, message.target)
         source = self._source_key(message)
         check_permission(self._functions, peer, source, target, bytes(message.source.args))
         definition, compiled = read_definition(message, source, target, legacy)

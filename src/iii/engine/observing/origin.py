@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from iii.engine.invocation import Trace
 from iii.protocol.json_text import BAD_JSON, nests_deeper_than
-from iii.protocol.limits import ASSERTED_CALLER_BYTES
+from iii.protocol.limits import ASSERTED_CALLER_BYTES, BAGGAGE_CHARACTERS
 from iii.protocol.message import NULL
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from iii.protocol.messages import InvokeFunction
 
 ENGINE_CALLER = b'{"worker_name":"iii-engine"}'
-DEPTH_ENTRY = "iii.observe.depth"  # of baggage, for workers that know no depth
+DEPTH_ENTRY = "iii.observe.depth"  # of baggage, for workers that know no depth, for events and for jobs
 _JSON_LEVELS = 100
 _DEEPEST = 1_000_000
 _DEPTHS = 16  # kept; observers are stopped before
@@ -44,12 +45,12 @@ class CallOrigin(Struct, frozen=True):
     behalf: Owner | None = None
 
     @property
-    def members(self) -> bytes:
-        """As members of `invokefunction`."""
+    def closing(self) -> bytes:
+        """As the last members of `invokefunction`, with the brace behind them."""
         depth = _depth_member(self.depth) if self.depth else b""
         if self.activation is None:
-            return b"".join((b',"caller":', self.caller, depth))
-        return b"".join((b',"caller":', self.caller, depth, b',"activation":', self.activation))
+            return b"".join((b',"caller":', self.caller, depth, b"}"))
+        return b"".join((b',"caller":', self.caller, depth, b',"activation":', self.activation, b"}"))
 
 
 @lru_cache(_DEPTHS)
@@ -89,7 +90,7 @@ def depth_of(sent: Raw | bytes) -> int:
 
 
 def depth_in(baggage: str | None) -> int:
-    """The depth that a worker without `observe.v1` hands on (K6)."""
+    """The depth that a worker without `observe.v1`, an event or a job hands on (K6)."""
     if baggage is None or DEPTH_ENTRY not in baggage:
         return 0
     value = baggage.rpartition(f"{DEPTH_ENTRY}=")[2].partition(",")[0].strip()
@@ -97,9 +98,25 @@ def depth_in(baggage: str | None) -> int:
 
 
 def with_depth(baggage: str | None, depth: int) -> str:
-    """Baggage that says the depth, once."""
-    entries = [entry for entry in (baggage or "").split(",") if entry and not entry.strip().startswith(DEPTH_ENTRY)]
-    return ",".join([*entries, f"{DEPTH_ENTRY}={depth}"])
+    """Baggage that says the depth, once. What would make it too long, so that nobody read it, is left out."""
+    entry = f"{DEPTH_ENTRY}={depth}"
+    entries = [each for each in (baggage or "").split(",") if each and not each.strip().startswith(DEPTH_ENTRY)]
+    text = ",".join([*entries, entry])
+    return text if len(text) <= BAGGAGE_CHARACTERS else entry
+
+
+def origin_in(baggage: str) -> CallOrigin | None:
+    """Of a call that the engine makes for an event or a job; None if no observer has led to it."""
+    depth = depth_in(baggage)
+    return CallOrigin(ENGINE_CALLER, depth) if depth else None
+
+
+def trace_of(invocation: Invocation) -> Trace:
+    """What a call hands on to the events that it causes, and to the jobs that it leaves: its trace, and its depth in that."""
+    origin = invocation.origin
+    if origin is None or not origin.depth:
+        return Trace(invocation.traceparent, invocation.baggage)
+    return Trace(invocation.traceparent, with_depth(invocation.baggage, origin.depth))
 
 
 def caller_of(invocation: Invocation) -> bytes:

@@ -129,8 +129,9 @@ class Outcome:
         if self._members is None:
             self._identify()
         pieces: list[bytes] = [opening, activation_id, self._members]  # type: ignore[list-item]  # that has set it
+        part_of = self.part
         for name, introduced in capture:
-            part = self.part(name)
+            part = part_of(name)
             if part is not None:
                 pieces += (introduced, part)
         pieces.append(b"}")

@@ -102,14 +102,16 @@ class Reports:
         """Its connection has ended."""
         self._complained.discard(peer)
 
-    def _counting(self, peer: Peer, called: list[dict[str, Any]], dropped: list[dict[str, Any]]) -> Iterator[None]:
-        for row in called:
+    def _counting(self, peer: Peer, called: list[Raw], dropped: list[Raw]) -> Iterator[None]:
+        for text in called:
+            row = _row(text)
             if self._hosted(peer, row.get("function_id"), row.get("namespace")) is not None:
                 self.local_calls += _whole(row.get("count"))
                 self.local_errors += _whole(row.get("errors"))
             yield
         missed: dict[Key, dict[str, int]] = {}  # each observer is looked at once, however many rows there are
-        for row in dropped:
+        for text in dropped:
+            row = _row(text)
             function, reason = self._hosted(peer, row.get("function_id"), row.get("namespace")), row.get("reason")
             if function is not None and isinstance(reason, str):
                 counts, reason = missed.setdefault(function.key, {}), reason[:_ID_CHARACTERS]
@@ -224,17 +226,29 @@ def _string(sent: Raw) -> str | None:
         return None
 
 
-def _rows(sent: Raw) -> list[dict[str, Any]]:
+def _rows(sent: Raw) -> list[Raw]:
+    """Not looked into yet."""
     if memoryview(sent).nbytes > _STATS_BYTES:
         return []
     try:
-        rows = msgspec.json.decode(sent)
+        return _items.decode(sent)
     except BAD_JSON:
         return []
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _row(text: Raw) -> dict[str, Any]:
+    """One that is none, or too large to be one, says nothing."""
+    if memoryview(text).nbytes > _ROW_BYTES:
+        return {}
+    try:
+        row = msgspec.json.decode(text)
+    except BAD_JSON:
+        return {}
+    return row if isinstance(row, dict) else {}
 
 
 _STATS_BYTES = 2**20
+_ROW_BYTES = 4096
 
 
 def _whole(number: object) -> int:

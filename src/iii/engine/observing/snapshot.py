@@ -87,7 +87,7 @@ class Snapshot:
             if outcome.unreadable and any(document.get(root) is UNREADABLE for root in observer.roots):
                 observer.drop(TOO_LARGE)
                 continue
-            if observer.filter.sweeps:
+            if observer.filter.is_counted:
                 looks = looks or Looks(outcome)
                 if not looks.suffice(observer.filter):
                     observer.drop(TOO_LARGE)

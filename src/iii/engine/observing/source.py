@@ -9,7 +9,7 @@ from iii.engine.functions import Function
 from iii.engine.invocation import NO_TRACE, Trace
 from iii.engine.observing.codes import NOT_CALLABLE
 from iii.engine.observing.looks import Looks
-from iii.engine.observing.origin import ENGINE_CALLER, depth_of_call
+from iii.engine.observing.origin import ENGINE_CALLER, depth_in
 from iii.engine.observing.outcome import Outcome
 from iii.engine.observing.traits import Traits
 from iii.protocol.ids import new_id
@@ -78,19 +78,17 @@ class EventSource:
         event: bytes,
         trace: Trace = NO_TRACE,
         only: Collection[str] | None = None,
-        cause: Invocation | None = None,
     ) -> None:
         """It happened: activate whom it is for, each with what it captures. Never raises.
 
         Args:
+            trace: of the call that has caused it, with its depth, for the guard against loops (`trace_of`).
             only: ids of the observers that it is about, such as those with certain args.
-            cause: the call that has caused it, for the guard against loops.
         """
         function, observers = self._function, self._observers
         if function is None or function.observers is None or observers is None:
             return
-        depth = 0 if cause is None else depth_of_call(cause)
-        function.observers.fire(self._outcome(event, depth, trace, observers), only)
+        function.observers.fire(self._outcome(event, depth_in(trace.baggage), trace, observers), only)
 
     def call(
         self,
@@ -98,14 +96,21 @@ class EventSource:
         data: bytes | memoryview,
         reply: Reply[bytes, InvocationError],
         trace: Trace = NO_TRACE,
-        cause: Invocation | None = None,
     ) -> Invocation:
         """Have the target of an observer answer; a refusal is told to `reply` too.
 
         Its `max_in_flight` counts only if it was told one.
         """
         assert self._observers is not None  # no observer without
-        return self._observers.through.call_of_module(observer, data, reply, trace, cause)
+        return self._observers.through.call_of_module(observer, data, reply, trace)
+
+    def deeper(self, observer: Observer, baggage: str | None) -> str:
+        """For a module that calls the target by itself: the baggage of that, from the one of the event.
+
+        Raises InvocationError: LOOP_GUARD, the target is not to be called.
+        """
+        assert self._observers is not None  # as above
+        return self._observers.through.deeper(observer, baggage)
 
     def matches(self, observer: Observer, event: bytes) -> bool:
         """Whether the filter of an observer matches an event, whatever outcome it wants; not one that is too large to look into."""

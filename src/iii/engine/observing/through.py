@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.engine.invocation import NO_TRACE, Callback, Invocation, Trace
 from iii.engine.observing.codes import LOOP_GUARD, NOT_FUNCTION_OWNER, OBSERVER_NOT_ACTIVE, OBSERVER_NOT_FOUND, OVERFLOW
-from iii.engine.observing.origin import ENGINE_CALLER, caller_of, depth_of_call
+from iii.engine.observing.origin import ENGINE_CALLER, caller_of, depth_in, depth_of_call, with_depth
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import FRAGMENT_BYTES, OBSERVE_DEPTH
 from iii.protocol.quoted import shortened
@@ -72,10 +72,9 @@ class CallsThrough:
         data: bytes | memoryview,
         reply: Reply[bytes, InvocationError],
         trace: Trace = NO_TRACE,
-        cause: Invocation | None = None,
     ) -> Invocation:
         """Run the target for a function of the engine; a refusal is told to `reply`."""
-        depth = 0 if cause is None else depth_of_call(cause)
+        depth = depth_in(trace.baggage)
         waiter = _Module(self._activations, observer, Callback(reply))
         payload = memoryview(data) if len(data) > FRAGMENT_BYTES else data
         inner = self._inner(observer, payload, waiter, ENGINE_CALLER, depth + 1, trace)
@@ -87,6 +86,17 @@ class CallsThrough:
         else:
             self._run(observer, inner, waiter)
         return inner
+
+    def deeper(self, observer: Observer, baggage: str | None) -> str:
+        """Baggage of a delivery that a module makes by itself, for an observer, of what had the given one.
+
+        Raises InvocationError: LOOP_GUARD.
+        """
+        depth = depth_in(baggage)
+        refusal = self._loop(observer, depth)
+        if refusal is not None:
+            raise refusal
+        return with_depth(baggage, depth + 1)
 
     def _inner(
         self, observer: Observer, data: bytes | Raw | memoryview, waiter: Waiter, caller: bytes, depth: int, trace: Trace
@@ -125,10 +135,13 @@ class CallsThrough:
         if not observer.active or observer.party.peer is None or observer.spent:
             state = "suspended" if observer.party.peer is None else observer.state
             return OBSERVER_NOT_ACTIVE(f"observer {observer.id} is {state}")
-        if depth >= OBSERVE_DEPTH:
-            self._activations.drop(observer, LOOP_GUARD.code)
-            return LOOP_GUARD(f"observers have caused each other more than {OBSERVE_DEPTH} levels deep")
-        return None
+        return self._loop(observer, depth)
+
+    def _loop(self, observer: Observer, depth: int) -> InvocationError | None:
+        if depth < OBSERVE_DEPTH:
+            return None
+        self._activations.drop(observer, LOOP_GUARD.code)
+        return LOOP_GUARD(f"observers have caused each other more than {OBSERVE_DEPTH} levels deep")
 
 
 def _full(observer: Observer) -> str:

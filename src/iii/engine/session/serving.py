@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from iii.engine.dialect import Dialect
-from iii.engine.frames import invocation_frame, invocation_parts, with_deadline, with_members
+from iii.engine.frames import invocation_frame, invocation_parts, with_deadline
 from iii.engine.observing.origin import caller_of, with_depth
 from iii.engine.session.calling import NOT_READING
 from iii.protocol.backpressure import Backpressure
@@ -72,20 +72,17 @@ class Serving:
         origin = invocation.origin
         if origin is not None and origin.depth and not self._observes:
             invocation.baggage = with_depth(invocation.baggage, origin.depth)
+        closing = _closing(invocation) if self._observes else b"}"
         frame, parts = b"", None
         if type(invocation.data) is memoryview:
-            parts = invocation_parts(invocation, invocation_id, function, signature)
+            parts = invocation_parts(invocation, invocation_id, function, signature, closing)
             if invocation.timeout_ms is not None and self._cancels:
                 parts[-1] = with_deadline(bytes(parts[-1]), invocation.timeout_ms)
-            if self._observes:
-                parts[-1] = with_members(bytes(parts[-1]), _origin_members(invocation))
             size = sum(map(len, parts))
         else:
-            frame = invocation_frame(invocation, invocation_id, function, signature)
+            frame = invocation_frame(invocation, invocation_id, function, signature, closing)
             if invocation.timeout_ms is not None and self._cancels:
                 frame = with_deadline(frame, invocation.timeout_ms)
-            if self._observes:
-                frame = with_members(frame, _origin_members(invocation))
             size = len(frame)
         limit = self._limit
         if size > limit:
@@ -181,7 +178,7 @@ class Serving:
             caller.slow_down(self._link.pace(size))
 
 
-def _origin_members(invocation: Invocation) -> bytes:
-    """Who calls, from within what, how deep (21 §8)."""
+def _closing(invocation: Invocation) -> bytes:
+    """The end of a call: who makes it, from within what, how deep (21 §8)."""
     origin = invocation.origin
-    return b',"caller":' + caller_of(invocation) if origin is None else origin.members
+    return b"".join((b',"caller":', caller_of(invocation), b"}")) if origin is None else origin.closing

@@ -15,6 +15,7 @@ from iii.engine.engine import Engine
 from iii.engine.functions import Deliver, Function
 from iii.engine.invocation import Invocation, Trace
 from iii.engine.module import Module
+from iii.engine.observing.origin import trace_of
 from iii.engine.schema import json_schema
 from iii.modules.bridge.config import BridgeConfig, ForwardRule
 from iii.protocol.errors import DeserializationFailed, InvocationError
@@ -150,7 +151,7 @@ class Bridge(Module):
                     data,
                     timeout_ms=timeout_ms,
                     metadata=_copied(invocation.metadata),
-                    trace=across(_trace(invocation), function_id),
+                    trace=across(trace_of(invocation), function_id),
                 )
             )
         except LinkFailed as error:
@@ -163,7 +164,7 @@ class Bridge(Module):
 
     async def _tell(self, invocation: Invocation, function_id: str, data: bytes) -> None:
         try:
-            await self._other.tell(function_id, data, across(_trace(invocation), function_id))
+            await self._other.tell(function_id, data, across(trace_of(invocation), function_id))
         except LinkFailed as error:
             invocation.refuse(BRIDGE_ERROR(str(error)))
         except InvocationError as error:
@@ -199,10 +200,6 @@ def _read(decode: Callable[[bytes | Raw | memoryview], InvokeRequest], invocatio
 
 def _sent(request: InvokeRequest) -> bytes:
     return b"null" if request.data is UNSET else bytes(request.data)
-
-
-def _trace(invocation: Invocation) -> Trace:
-    return Trace(invocation.traceparent, invocation.baggage)
 
 
 def _copied(metadata: bytes | Raw | memoryview) -> bytes | Raw:

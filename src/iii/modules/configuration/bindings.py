@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
+from iii.engine.invocation import NO_TRACE, Trace
+from iii.engine.observing.origin import with_depth
 from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
@@ -56,16 +58,26 @@ class ConfigurationBindings:
         return any(each is not None and names(each) == entry_id for each in ids)
 
     def fire(
-        self, event: Callable[[], ConfigurationEvent], kind: str, entry_id: str, names: Callable[[str], str]
+        self,
+        event: Callable[[], ConfigurationEvent],
+        kind: str,
+        entry_id: str,
+        names: Callable[[str], str],
+        depth: int = 0,
     ) -> None:
-        """Call those whose filter fits, and observers; the event is made only for them."""
+        """Call those whose filter fits, and observers; the event is made only for them.
+
+        Args:
+            depth: how many observers have led to it.
+        """
         matching = list(self._matching(kind, entry_id, names))
         if not (matching or self.source.observed):
             return
         payload = msgspec.json.encode(event())
+        trace = Trace(None, with_depth(None, depth)) if depth else NO_TRACE
         if matching:
-            self._firing.fire(matching, payload)
-        self.source.fire(payload)
+            self._firing.fire(matching, payload, trace)
+        self.source.fire(payload, trace)
 
     def _matching(self, kind: str, entry_id: str, names: Callable[[str], str]) -> Iterable[Binding]:
         for binding, config in self._bound.values():

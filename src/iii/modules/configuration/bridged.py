@@ -13,6 +13,7 @@ from iii.engine.builtin import BUILTIN_FAILED
 from iii.engine.builtin_request import RequestDecoder
 from iii.engine.functions import Deliver, Function
 from iii.engine.invocation import NO_TRACE, Invocation, Trace
+from iii.engine.observing.origin import trace_of
 from iii.modules.configuration.codes import ADAPTER_ERROR
 from iii.modules.configuration.entries import ConfigurationEntries
 from iii.modules.configuration.entry import NULL, SettingsEntry
@@ -141,7 +142,7 @@ class BridgedConfiguration:
             else:
                 invocation.refuse(_refusal(function_id, error))
 
-        trace = Trace(invocation.traceparent, invocation.baggage)
+        trace = trace_of(invocation)
         self._forwarding.ask(function_id, bytes(invocation.data), trace, reply)
 
     async def _get(self, invocation: Invocation) -> ConfigurationValue:
@@ -173,7 +174,7 @@ class BridgedConfiguration:
     async def _asked(self, invocation: Invocation, function_id: str, payload: dict[str, Any]) -> bytes:
         """Raises InvocationError."""
         try:
-            return await self._answer(function_id, payload, Trace(invocation.traceparent, invocation.baggage))
+            return await self._answer(function_id, payload, trace_of(invocation))
         except Unreachable as error:
             raise _refusal(function_id, error) from None
 

@@ -43,6 +43,7 @@ class Change(NamedTuple):
     entry: SettingsEntry
     old: bytes
     new: bytes
+    depth: int = 0  # how many observers have led to it
 
 
 class KnownFile(NamedTuple):
@@ -138,7 +139,7 @@ class ConfigurationEntries:
 
     # -- changing -------------------------------------------------------------------------------------------------
 
-    async def register(self, entry: SettingsEntry, has_value: bool) -> SettingsEntry:
+    async def register(self, entry: SettingsEntry, has_value: bool, depth: int = 0) -> SettingsEntry:
         """Create it, or replace all but its value; that too if one is given. Raises the codes of 18 §2.2."""
         _check_id(entry.id, entry.id)
         if self.canonical(entry.id) in self.modules:
@@ -153,10 +154,10 @@ class ConfigurationEntries:
             self._check_room(entry, before)
             await self._write(entry)
             kind: EventType = "configuration:registered" if before is None else "configuration:updated"
-            self.told(Change(kind, entry, NULL if before is None else before.value, entry.value))
+            self.told(Change(kind, entry, NULL if before is None else before.value, entry.value, depth))
         return entry
 
-    async def set(self, entry_id: str, value: bytes) -> tuple[bytes, bytes]:
+    async def set(self, entry_id: str, value: bytes, depth: int = 0) -> tuple[bytes, bytes]:
         """The raw value before, and the one now. Raises the codes of 18 §2.2."""
         name = self.canonical(entry_id)
         _check_id(name, entry_id)
@@ -169,7 +170,7 @@ class ConfigurationEntries:
                 await self._check(entry)
             self._check_room(entry, self.stored.get(name))
             await self._write(entry)
-            self._changed(Change("configuration:updated", entry, before.value, value))
+            self._changed(Change("configuration:updated", entry, before.value, value, depth))
         return before.value, value
 
     def _settable(self, name: str, called: str) -> SettingsEntry:
@@ -182,7 +183,7 @@ class ConfigurationEntries:
             )
         return entry
 
-    async def delete(self, entry_id: str) -> bytes | None:
+    async def delete(self, entry_id: str, depth: int = 0) -> bytes | None:
         """The raw value that was stored, None if none was; a module then runs with its block again."""
         name = self.canonical(entry_id)
         async with self._turn():
@@ -196,17 +197,17 @@ class ConfigurationEntries:
             except OSError as error:
                 raise storage_failed(error) from None
             self.files.pop(before.file, None)
-            self.forget(before)
+            self.forget(before, depth)
             return before.value
 
-    def forget(self, entry: SettingsEntry) -> None:
+    def forget(self, entry: SettingsEntry, depth: int = 0) -> None:
         """Its file is gone, so nothing is stored for it."""
         del self.stored[entry.id]
         if entry.id in self.modules:
             now = self.get(entry.id)
-            self._changed(Change("configuration:updated", now, entry.value, now.value))
+            self._changed(Change("configuration:updated", now, entry.value, now.value, depth))
         else:
-            self._changed(Change("configuration:deleted", entry, entry.value, NULL))
+            self._changed(Change("configuration:deleted", entry, entry.value, NULL, depth))
 
     def adopt(self, entry: SettingsEntry, change: Change | None) -> None:
         """What a file says from now on."""

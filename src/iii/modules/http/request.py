@@ -6,8 +6,9 @@ import re
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from iii.engine.observing.origin import DEPTH_ENTRY
 from iii.modules.http.headers import header_map
-from iii.protocol.tracecontext import valid_traceparent
+from iii.protocol.tracecontext import baggage_without, valid_traceparent
 
 if TYPE_CHECKING:
     from iii.engine.tracing import OpenSpan
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # RFC 3986 without the comma, which stands between the values of repeated headers
 _HOST = re.compile(r"([A-Za-z0-9.\-_~%!$&'()*+;=]*|\[[0-9A-Za-z:.%_\-]+\])(:[0-9]{0,5})?", re.ASCII)
+_OF_THE_ENGINE = frozenset({DEPTH_ENTRY})  # of baggage: clients do not say it, or no observer would see their calls
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
@@ -42,7 +44,8 @@ class Request:
         self.content_length = 0 if length is None else _number(length)
         self.has_body = self.content_length > 0 or "transfer-encoding" in headers
         self.traceparent = valid_traceparent(headers.get("traceparent"))
-        self.baggage = headers.get("baggage")
+        baggage = headers.get("baggage")
+        self.baggage = None if baggage is None else baggage_without(baggage, _OF_THE_ENGINE)
         self.span: OpenSpan | None = None
         self.failed = False
         self.endpoint: Endpoint | None = None

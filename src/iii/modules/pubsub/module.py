@@ -16,6 +16,7 @@ from iii.engine.discovery.workers_available import WorkerChanged
 from iii.engine.engine import Engine
 from iii.engine.invocation import NO_TRACE, Caller, Invocation, Trace
 from iii.engine.module import Module
+from iii.engine.observing.origin import trace_of
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -95,7 +96,7 @@ class PubSub(Module):
         if not request.topic:
             raise TOPIC_NOT_SET("Topic is not set")
         if self._channels is None:
-            trace = Trace(invocation.traceparent, invocation.baggage)
+            trace = trace_of(invocation)
             self._deliver(request.topic, bytes(request.data), trace, invocation.caller)
             return None
 

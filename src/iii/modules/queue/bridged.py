@@ -13,6 +13,7 @@ from iii.engine.engine import Engine
 from iii.engine.enqueue import EnqueueRequest
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation, Trace
+from iii.engine.observing.origin import trace_of
 from iii.modules.queue.bridged_topics import BridgedTopics
 from iii.modules.queue.keeps_nothing import KeepsNothing, Why
 from iii.modules.queue.requests import WaitInput
@@ -67,7 +68,7 @@ class BridgeAdapter(KeepsNothing):
                 None if request.baggage is UNSET else request.baggage,
             )
         else:
-            data, trace = bytes(invocation.data), Trace(invocation.traceparent, invocation.baggage)
+            data, trace = bytes(invocation.data), trace_of(invocation)
         refusal, text = _REFUSALS.get(function.id, _OTHERS)
         self._forwarding.ask(function.id, data, trace, answer(invocation, refusal, text), _waits_ms(function.id, data))
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
 from iii.engine.invocation import Trace
-from iii.modules.queue.consume.attempt import Attempt, Target
+from iii.modules.queue.consume.attempt import Attempt
 from iii.modules.queue.consume.delivery_span import message_span
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.options import TIMEOUT_MS
@@ -142,7 +142,7 @@ class BridgedTopics:
             if not over.done():
                 over.set_result(failure)
 
-        target = Target(subscription.function_id, subscription.namespace, subscription.metadata, subscription.condition)
+        target = subscription.target
         attempt = Attempt(self._engine, target, valid_traceparent(trace.traceparent), trace.baggage, done)
         attempt.record(lambda tracer, publisher: message_span(tracer, subscription.topic, target, None, publisher))
         attempt.run(data)

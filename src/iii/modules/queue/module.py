@@ -18,6 +18,7 @@ from iii.engine.enqueue import EnqueueRequest
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.origin import depth_of_call, trace_of, with_depth
 from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.engine.tracing import Notes, span_of
@@ -204,6 +205,8 @@ class Queue(Module):
         if queue is None:
             raise EnqueueFailed(f"Queue '{shortened(request.queue, NAME_CHARACTERS)}' not found; {self.remedy}")
         job = new_job(queue, request, self.engine.clock.time_ms(), numbered=invocation.request is not None)
+        if depth := depth_of_call(invocation):  # a worker's call of this function: the action has it in the request
+            job.baggage = with_depth(job.baggage, depth)
         text = f"Queue '{request.queue}' cannot take the job"
         self.adapter.queues.enqueue(queue, job, answer(invocation, EnqueueFailed, text, EnqueueResult))
         return LATER
@@ -216,12 +219,13 @@ class Queue(Module):
         if len(request.topic) > NAME_CHARACTERS:
             text = f"a topic has at most {NAME_CHARACTERS} characters, this one {len(request.topic)}"
             raise PUBLISH_FAILED(text)
+        trace = trace_of(invocation)
         job = NewJob(
             id=new_id(),
             data=bytes(request.data),
             created_at=self.engine.clock.time_ms(),
-            traceparent=invocation.traceparent,
-            baggage=invocation.baggage,
+            traceparent=trace.traceparent,
+            baggage=trace.baggage,
             numbered=True,
         )
         span = span_of(invocation)

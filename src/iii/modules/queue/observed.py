@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -53,7 +54,14 @@ class ObservedTopics:
             return
         topic = msgspec.convert(observer.decoded_args, OnMessageArgs).topic
         subscription = self._subscriptions[observer.id] = Subscription(
-            f"observer {observer.id}", topic, observer.target, observer.target_namespace, observer.metadata, None, {}
+            f"observer {observer.id}",
+            topic,
+            observer.target,
+            observer.target_namespace,
+            observer.metadata,
+            None,
+            {},
+            partial(self.source.deeper, observer),
         )
         self._adapter.topics.subscribe(subscription)
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from iii.engine.engine import Engine
-from iii.modules.queue.consume.attempt import Attempt, Target
+from iii.modules.queue.consume.attempt import Attempt
 from iii.modules.queue.consume.delivery_span import message_span
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.keeps_nothing import KeepsNothing, Why
@@ -155,7 +155,7 @@ class RedisTopics:
                     reason=failure.text, error_id=failure.error_id,
                 )  # fmt: skip
 
-        target = Target(subscription.function_id, subscription.namespace, subscription.metadata, subscription.condition)
+        target = subscription.target
         traceparent = valid_traceparent(trace.traceparent)
         attempt = Attempt(self._engine, target, traceparent, trace.baggage, done)
         attempt.record(lambda tracer, publisher: message_span(tracer, subscription.topic, target, None, publisher))

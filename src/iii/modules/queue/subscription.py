@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from iii.engine.bindings import Binding, config_for_builtin
 from iii.engine.config_members import warn_of_unknown_members
+from iii.modules.queue.jobs.target import Target
 from iii.modules.queue.options import NAME_CHARACTERS, Wanted
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.log_event import LogEvent
@@ -67,7 +68,11 @@ class DurableSubscriberTriggerConfig(Struct, kw_only=True):
 
 
 class Subscription(Struct, frozen=True, eq=False):
-    """One trigger on one topic."""
+    """One trigger on one topic, or one observer of it.
+
+    Attributes:
+        deeper: of an observer, as in `Target`.
+    """
 
     id: str
     topic: str
@@ -76,6 +81,12 @@ class Subscription(Struct, frozen=True, eq=False):
     metadata: bytes
     condition: str | None
     wanted: Wanted
+    deeper: Callable[[str | None], str] | None = None
+
+    @property
+    def target(self) -> Target:
+        """Who gets its messages."""
+        return Target(self.function_id, self.namespace, self.metadata, self.condition, self.deeper)
 
     def warn_of_unread(self, adapter: str, unread: Mapping[str, object]) -> None:
         """Say which of its options an adapter does not read, but for those that say what is so anyway."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
-from iii.engine.invocation import Invocation, Trace
+from iii.engine.invocation import Invocation
+from iii.engine.observing.origin import trace_of
 from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
@@ -61,8 +62,8 @@ class StateBindings:
         payload = b'{"type":"state","event_type":"%s","scope":%s,"key":%s,"old_value":%s,"new_value":%s}' % (
             event_type.encode(), _encode(scope), _encode(key), changed.old or b"null", changed.new or b"null",
         )  # fmt: skip
-        trace = Trace(cause.traceparent, cause.baggage)
+        trace = trace_of(cause)
         if matching:
             self._firing.fire(matching, payload, trace, cause.caller, "state_triggers")
         if observed:
-            self.source.fire(payload, trace, cause=cause)
+            self.source.fire(payload, trace)

@@ -11,7 +11,8 @@ from msgspec import Raw, Struct
 from iii.engine.answer import answer
 from iii.engine.builtin_request import RequestDecoder
 from iii.engine.functions import Function
-from iii.engine.invocation import Invocation, Trace
+from iii.engine.invocation import Invocation
+from iii.engine.observing.origin import trace_of
 from iii.modules.state.codes import (
     DELETE_ERROR,
     GET_ERROR,
@@ -103,7 +104,7 @@ class BridgedState:
 
         code, text = _FAILURES[function.id]
         reply = answer(invocation, code, f"{text}: {text} via bridge", shape)
-        trace = Trace(invocation.traceparent, invocation.baggage)
+        trace = trace_of(invocation)
         self._forwarding.ask(function.id, bytes(invocation.data), trace, reply)
 
     def _changed(self, request: Struct, result: bytes | None, invocation: Invocation) -> None:

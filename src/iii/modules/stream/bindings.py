@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
-from iii.engine.invocation import NO_TRACE, Invocation, Trace
+from iii.engine.invocation import NO_TRACE, Invocation
+from iii.engine.observing.origin import trace_of
 from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
@@ -60,7 +61,7 @@ class ChangeBindings:
         if bound_here is None and not self.source.observed:
             return
         is_feed = stream.startswith(FEED)
-        trace = NO_TRACE if is_feed else Trace(cause.traceparent, cause.baggage)
+        trace = NO_TRACE if is_feed else trace_of(cause)
         matching = [
             bound.binding
             for bound in (bound_here or {}).values()
@@ -70,7 +71,7 @@ class ChangeBindings:
             span = None if is_feed else "stream_triggers"
             self._firing.fire(matching, event.envelope, trace, cause.caller, span)
         if self.source.observed and not is_feed:
-            self.source.fire(event.envelope, trace, cause=cause)
+            self.source.fire(event.envelope, trace)
 
 
 class JoinBindings:

@@ -13,6 +13,7 @@ from iii.engine.builtin_request import RequestDecoder
 from iii.engine.engine import Engine
 from iii.engine.functions import Deliver, Function
 from iii.engine.invocation import NO_TRACE, Invocation, Trace
+from iii.engine.observing.origin import trace_of
 from iii.modules.stream.bindings import FEED
 from iii.modules.stream.codes import (
     STREAM_DELETE_ERROR,
@@ -156,7 +157,7 @@ class BridgedStreams:
 
         forwarded = _FUNCTIONS[function_id]
         reply = answer(invocation, forwarded.code, f"{forwarded.text}: {forwarded.text} via bridge", shape)
-        trace = Trace(invocation.traceparent, invocation.baggage)
+        trace = trace_of(invocation)
         self._forwarding.ask(function_id, bytes(invocation.data), trace, reply)
 
     def _changed(self, request: Struct, result: bytes | None, invocation: Invocation) -> None:

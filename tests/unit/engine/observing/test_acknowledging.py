@@ -155,3 +155,25 @@ def test_many_that_a_silent_host_owes_are_given_up_without_waiting_for_it_again(
     assert changes(watcher, "o199") == [("error", "OWNER_TIMEOUT")]
     assert len(host.heard("observerremoved")) == 200
     assert len(timers) < 10
+
+
+def test_21_check_9_a_host_of_many_is_told_how_they_are_by_then(
+    clock: FakeClock, engine: MemoryEngine, watcher: MemoryWorker
+) -> None:
+    many = [f"o{number}" for number in range(700)]
+    for each in many:
+        observe(watcher, each, "a::g", "a::t")
+    host = v1(engine, "a::g", name="host")
+    assert host.heard("functionregistered") == []  # in turns: the first does not do all of it
+
+    observe(watcher, "o0", "a::g", "a::t", source_members={"on": "error"})
+    watcher.say({"type": "unobserve", "id": "o1"})
+    observe(watcher, "new", "a::g", "a::t")
+    clock.advance(0)
+
+    (told,) = host.heard("functionregistered")
+    wanted = {view["id"]: view["on"] for view in told["observers"]}
+    assert sorted(wanted) == sorted({*many, "new"} - {"o1"})
+    assert (wanted["o0"], wanted["o2"]) == ("error", "success")
+    acknowledge(host)
+    assert record(watcher, "o0")["state"] == record(watcher, "new")["state"] == "active"

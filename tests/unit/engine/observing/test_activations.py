@@ -425,6 +425,20 @@ def test_filters_look_only_so_often_at_the_elements_of_a_call(
     assert record(watcher, "often")["fires"] == 1
 
 
+def test_filters_compare_only_so_many_lists_of_a_call(
+    host: MemoryWorker, watcher: MemoryWorker, caller: MemoryWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iii.engine.observing.looks.FILTER_LOOKS", 1_500)
+    for number in range(3):
+        filters = {"input.n": {"$eq": [*range(1, 1000), number]}}
+        active(watcher, host, f"o{number}", "a::f", "a::t", source_members={"filters": filters})
+
+    call(caller, host, "a::f", {"n": [*range(1, 1000), 0]}, None)
+
+    assert [each["activation"]["observer_id"] for each in activations(watcher)] == ["o0"]
+    assert record(watcher, "o1")["dropped"] == record(watcher, "o2")["dropped"] == {"TOO_LARGE": 1}
+
+
 def test_many_observers_are_served_in_turns(
     engine: MemoryEngine, clock: FakeClock, host: MemoryWorker, watcher: MemoryWorker, caller: MemoryWorker
 ) -> None:

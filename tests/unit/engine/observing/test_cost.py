@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 
 import pytest
@@ -11,7 +12,7 @@ from iii.engine.invocation import Invocation
 from iii.testing import MemoryEngine
 from tests.unit.engine.observing.scene import observe, old, v1
 
-CALLS = 20_000
+CALLS = int(os.environ.get("III_TEST_CALLS", "20000"))  # 1,000,000 before a release
 
 
 class Counted(Function):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iii.engine.observing.filters.compiled import CompiledFilter
-from iii.engine.observing.filters.equality import equal, is_scalar, scalar_key
+from iii.engine.observing.filters.equality import Keys, equal, is_scalar, scalar_key
 from iii.engine.observing.filters.paths_in_schema import check_paths
 from iii.engine.observing.filters.syntax import FILTER_BYTES, InvalidFilter
 
@@ -171,6 +171,20 @@ def test_equality_is_that_of_json_texts(one: Any, other: Any) -> None:
     assert equal(one, other) is (canonical(one) == canonical(other))
     if is_scalar(one) and is_scalar(other):
         assert (scalar_key(one) == scalar_key(other)) is equal(one, other)
+
+
+@given(JSON, st.lists(JSON, max_size=4))
+def test_a_value_is_among_others_as_if_it_were_compared_with_each(value: Any, others: list[Any]) -> None:
+    assert (value in Keys(others)) is any(equal(value, other) for other in others)
+
+
+def test_a_value_among_many_lists_is_looked_at_once() -> None:
+    many = compiled({"input.a": {"$in": [[number, "x"] for number in range(256)]}})
+    large = compiled(
+        {"input.a": {"$eq": [[0] * 500, {"b": [0] * 500}]}, "$not": {"$or": [{"input.c": {"$nin": [[0] * 9]}}]}}
+    )
+    assert (many.compared, many.is_counted) == (3, False)
+    assert (large.compared, large.is_counted) == (1014, True)
 
 
 OPEN = {"type": "object", "properties": {"a": {"type": "integer"}, "meta": {"type": "object"}}}

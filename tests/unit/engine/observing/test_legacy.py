@@ -8,6 +8,7 @@ import pytest
 
 from iii.protocol.limits import OBSERVER_ARGS_BYTES
 from iii.testing import MemoryEngine, MemoryWorker
+from tests.unit.engine.access.sessions import access, refused_triggers
 from tests.unit.engine.observing.scene import acknowledge, activations, call, is_unknown, observe, old, record, v1
 
 
@@ -198,3 +199,34 @@ def test_21_s14_the_next_function_stands_for_the_type_when_the_first_goes(
     second.drop()
     engine.clock.advance(0)
     assert "orders" not in shown(client)
+
+
+def test_21_check_36_lists_show_it_among_observers_alone(engine: MemoryEngine, host: MemoryWorker) -> None:
+    client = old(engine, "b::t")
+    bind(client, engine)
+    acknowledge(host)
+
+    for function_id in ("engine::triggers::list", "engine::registered-triggers::list"):
+        rows = client.result_of(function_id, {"kind": "instances", "include_internal": True})
+        assert [row["id"] for row in next(iter(rows.values()))] == []
+    assert client.result_of("engine::triggers::info", {"id": "orders"})["instance_count"] == 0
+    (row,) = client.result_of("engine::observers::list")["observers"]
+    assert (row["id"], row["state"]) == ("t1", "active")
+
+
+def test_21_check_36_a_session_needs_the_rights_of_an_observer(engine: MemoryEngine, host: MemoryWorker) -> None:
+    old(engine, "b::shut")
+    guest = v1(engine, "t", access=access('match("a::f")', 'match("engine::observers::*")', prefix="b"))
+    guest.bind("own", "orders", "t", {})
+    guest.bind("foreign", "orders", "b::shut", {})
+    stranger = v1(engine, "t", access=access(identity="stranger"))
+    stranger.bind("blind", "orders", "t", {})
+    engine.clock.advance(0)
+
+    acknowledge(host)
+    call(old(engine), host, "a::f", {"x": 1})
+    assert [each["function_id"] for each in guest.invocations()] == ["t"]
+    assert set(refused_triggers(guest)) == {"foreign"}
+    ((code, message),) = refused_triggers(stranger).values()
+    assert "FORBIDDEN" in (code + message)
+    assert is_unknown(guest, "blind")

@@ -191,6 +191,10 @@ def test_counts_of_local_calls_are_added_up(engine: MemoryEngine, host: MemoryWo
     host.say({"type": "localinvocationstats", "window_ms": 10_000, "functions": rows,
               "dropped_reports": [{"function_id": "a::f", "reason": "QUEUE_FULL", "count": 3}]})  # fmt: skip
     host.say({"type": "localinvocationstats", "functions": "junk"})
+    huge = {"function_id": "a::f", "count": 100, "x": "x" * 5000}
+    host.say(
+        {"type": "localinvocationstats", "functions": [huge, {"function_id": "a::f", "count": 1, "x": [{}] * 5000}]}
+    )
 
     reports = engine.core.observers.reports
     assert (reports.local_calls, reports.local_errors) == (7, 2)

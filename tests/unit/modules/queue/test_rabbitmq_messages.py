@@ -64,3 +64,12 @@ def test_names_cannot_collide() -> None:
     one, two = TopicNames("a", "b@c", "d"), TopicNames("a", "b", "c@d")
     assert one.queue != two.queue
     assert one.queue == "iii.a.b\\@c@d.queue"
+
+
+def test_26_check_12_a_redriven_letter_of_an_observer_begins_anew() -> None:
+    job = TopicJob(id="j", topic="t", data=Raw(b"1"), attempts_made=3, baggage="a=b,iii.observe.depth=8")
+    body = msgspec.json.encode(DeadTopicJob(job=job, error="LOOP_GUARD: x", exhausted_at=1))
+    _, _, message = TopicNames("t").revived(BrokerMessage(body, {}))
+    again = topic_job(message)
+    assert again is not None
+    assert (again.attempts_made, again.baggage) == (0, "a=b,iii.observe.depth=0")

@@ -10,7 +10,7 @@ import msgspec
 from iii.engine.observing.filters.equality import is_scalar, scalar_key
 from iii.engine.observing.filters.matching import always, matching, roots_of
 from iii.engine.observing.filters.path import Path
-from iii.engine.observing.filters.sweeps import sweeps_of
+from iii.engine.observing.filters.sweeps import FEW_LOOKS, compared_by, sweeps_of
 from iii.engine.observing.filters.syntax import Conjunction, PathCondition, parse_filter
 
 
@@ -22,9 +22,11 @@ class CompiledFilter:
     roots: the parts of a document that it looks at.
     is_equality: whether the only one of its `equalities` says all.
     sweeps: how often `$any` has it look at each value there; nearly always 0.
+    compared: values that it compares one by one besides.
+    is_counted: whether that is so much that it counts; nearly never.
     """
 
-    __slots__ = ("is_equality", "matches", "roots", "source", "sweeps", "text")
+    __slots__ = ("compared", "is_counted", "is_equality", "matches", "roots", "source", "sweeps", "text")
 
     def __init__(self, written: bytes) -> None:
         """Raises InvalidFilter."""
@@ -39,6 +41,8 @@ class CompiledFilter:
             isinstance(clause, PathCondition) and len(clause.operations) == 1 and any(True for _ in self.equalities())
         )
         self.sweeps = sweeps_of(source)
+        self.compared = compared_by(source)
+        self.is_counted = self.sweeps > 0 or self.compared > FEW_LOOKS
 
     def equalities(self) -> Iterator[tuple[Path, frozenset[Any]]]:
         """Paths that must have one of some scalars, as their keys, for the filter to match at all."""

@@ -50,3 +50,48 @@ def scalar_key(value: Any) -> Hashable:
     if isinstance(value, int | float):
         return as_double(value)
     return (None,) if value is None else None
+
+
+def nodes_of(value: Any) -> int:
+    """Lists, objects, and what is in them; one at least."""
+    if type(value) is list:
+        return 1 + sum(map(nodes_of, value))
+    if type(value) is dict:
+        return 1 + sum(map(nodes_of, value.values()))
+    return 1
+
+
+class Keys:
+    """Keys of values that are equal as JSON, for looking one up among many.
+
+    Looking into a value ends where it has more in it than the largest of the many, which it then does not equal.
+    """
+
+    def __init__(self, values: list[Any]) -> None:
+        self._largest = max(map(nodes_of, values), default=0)
+        self._left = 0
+        self._keys = frozenset(map(self._of, values))
+
+    def __contains__(self, value: Any) -> bool:
+        try:
+            return self._of(value) in self._keys
+        except _LargerError:
+            return False
+
+    def _of(self, value: Any) -> Hashable:
+        self._left = self._largest - 1  # itself
+        return self._key(value)
+
+    def _key(self, value: Any) -> Hashable:
+        if is_scalar(value):
+            return scalar_key(value)
+        self._left -= len(value)
+        if self._left < 0:
+            raise _LargerError
+        if type(value) is list:
+            return ("[", tuple(map(self._key, value)))
+        return ("{", frozenset([(name, self._key(each)) for name, each in value.items()]))
+
+
+class _LargerError(Exception):
+    """A value has more in it than one that it is compared to."""

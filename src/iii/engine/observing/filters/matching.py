@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from iii.engine.observing.filters.equality import as_double, equal, is_number, is_scalar, scalar_key
+from iii.engine.observing.filters.equality import Keys, as_double, equal, is_number, is_scalar, scalar_key
 from iii.engine.observing.filters.path import ELEMENT, MISSING, Path
 from iii.engine.observing.filters.syntax import (
     Conjunction,
@@ -130,12 +130,12 @@ def _equals(literal: Any) -> Test:
 
 def _among(choices: list[Any]) -> Test:
     keys = frozenset(scalar_key(choice) for choice in choices if is_scalar(choice))
-    others = [choice for choice in choices if not is_scalar(choice)]
+    others = Keys([choice for choice in choices if not is_scalar(choice)])
 
     def among(value: Any) -> bool:
         if value is MISSING:
             return False
-        return scalar_key(value) in keys if is_scalar(value) else any(equal(value, choice) for choice in others)
+        return scalar_key(value) in keys if is_scalar(value) else value in others
 
     return among
 

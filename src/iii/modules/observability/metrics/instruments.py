@@ -52,12 +52,18 @@ def _of_calls(engine: Engine, service: str, functions: Sequence[FunctionSum]) ->
     histogram.data_points = [
         _histogram(each.buckets, each.sum_s, BOUNDS_S, [("function_id", each.function_id)], now) for each in functions
     ]
+    local = engine.observers.reports
+    by_workers = metric(
+        "iii.invocations.local.total", "{invocation}", "counter", "Calls that workers ran of their own functions, as they say.",
+        [number(local.local_calls - local.local_errors, ("status", "ok")), number(local.local_errors, ("status", "error"))],
+    )  # fmt: skip
     spawns, deaths = engine.roster.spawns, engine.roster.deaths
     return [
         metric("iii.invocations.total", "{invocation}", "counter", "Calls by outcome.", [*outcomes, unknown]),
         histogram,
         metric("iii.invocations.running", "{invocation}", "gauge", "Calls at work.", running),
         metric("iii.invocation.errors.total", "{error}", "counter", "Failed calls by code.", errors),
+        *([by_workers] if local.local_calls else ()),
         metric("iii.workers.active", "{worker}", "gauge", "Workers that are connected.", [number(spawns - deaths)]),
         metric("iii.workers.spawns.total", "{worker}", "counter", "Workers that connected.", [number(spawns)]),
         metric("iii.workers.deaths.total", "{worker}", "counter", "Workers that left.", [number(deaths)]),

@@ -5,22 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from iii.engine.condition import Condition, ConditionTimeout
 from iii.engine.invocation import Trace
 from iii.modules.queue.codes import DAMAGED
 from iii.modules.queue.jobs.job import Failure
+from iii.modules.queue.jobs.target import Target
+from iii.protocol.errors import InvocationError
 from iii.protocol.json_text import is_json
 from iii.protocol.log_event import LogEvent
-from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.tracecontext import BRIDGE_HOPS, baggage_without
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
     from iii.engine.tracing import OpenSpan, Tracer
-    from iii.protocol.errors import InvocationError
     from iii.protocol.reply import Withdrawable
 
 JOB_FAILED = LogEvent(
@@ -40,15 +40,6 @@ _OF_THE_PUBLISHER = frozenset({"iii.tag.kind", "iii.tag.display_name", "iii.tag.
 
 BeginSpan: TypeAlias = "Callable[[Tracer, Trace], OpenSpan]"
 """Begins the span of a delivery within the trace of its publisher."""
-
-
-class Target(NamedTuple):
-    """Who is to do the job."""
-
-    function_id: str
-    namespace: str | None = None
-    metadata: bytes = bytes(NULL)
-    condition: str | None = None
 
 
 class Attempt:
@@ -108,6 +99,13 @@ class Attempt:
         """Deliver the job's data."""
         if self._done is None:
             return
+        deeper = self._target.deeper
+        if deeper is not None:
+            try:
+                self._baggage = deeper(self._baggage)
+            except InvocationError as error:
+                self._over(Failure(error.code, error.message))
+                return
         if not is_json(data):  # the worker could not read the message
             self._over(Failure(DAMAGED.code, "the payload is not valid JSON: the store is damaged"))
         elif self._target.condition is None:

@@ -11,7 +11,7 @@ from iii.protocol.quoted import shortened
 if TYPE_CHECKING:
     from iii.engine.invocation import Trace
     from iii.engine.tracing import Notes, OpenSpan, Tracer
-    from iii.modules.queue.consume.attempt import Target
+    from iii.modules.queue.jobs.target import Target
 
 _OF_ALL = (("messaging.system", "iii-queue"), ("messaging.operation.type", "process"))
 

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from iii.modules.queue.codes import DISPATCH_TIMEOUT
-from iii.modules.queue.consume.attempt import Attempt, Target
+from iii.modules.queue.consume.attempt import Attempt
 from iii.modules.queue.consume.delivery_span import job_span, message_span
 from iii.modules.queue.consume.timers import Timers
 from iii.modules.queue.jobs.job import Failure, Job
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore
+from iii.modules.queue.jobs.target import Target
 from iii.modules.queue.options import QueueOptions
 from iii.protocol.errors import FunctionNotFound
 from iii.protocol.names import DEFAULT_NAMESPACE

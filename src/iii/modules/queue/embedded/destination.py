@@ -7,12 +7,12 @@ import itertools
 import msgspec
 
 from iii.engine.engine import Engine
-from iii.modules.queue.consume.attempt import Target
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.consume.page_turns import PageTurns
 from iii.modules.queue.jobs.job import Job, NewJob, group_of, member
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore
+from iii.modules.queue.jobs.target import Target
 from iii.modules.queue.options import QueueOptions, Wanted
 from iii.modules.queue.requests import DestinationRow
 from iii.modules.queue.subscription import Subscription
@@ -35,7 +35,7 @@ class Subscribers:
         subscriptions = list(self.all.values())
         able = [each for each in subscriptions if self._find(each.function_id, each.namespace) is not None]
         chosen = (able or subscriptions)[next(self._turns) % len(able or subscriptions)]
-        return Target(chosen.function_id, chosen.namespace, chosen.metadata, chosen.condition)
+        return chosen.target
 
 
 class Destination:

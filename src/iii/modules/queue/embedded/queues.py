@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 
 from iii.engine.engine import Engine
-from iii.modules.queue.consume.attempt import Target
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.consume.page_turns import PageTurns
 from iii.modules.queue.jobs.job import Job, NewJob
 from iii.modules.queue.jobs.store import Accepted, JobStore
+from iii.modules.queue.jobs.target import Target
 from iii.modules.queue.options import NamedQueue
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL

@@ -10,10 +10,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from iii.engine.observing.origin import DEPTH_ENTRY
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import KEPT, JobStore, OnDone
 from iii.modules.queue.jobs.waiting import Key
-from iii.protocol.limits import MIB
+from iii.protocol.limits import MIB, OBSERVE_DEPTH
 from iii.protocol.reply import reply_of
 from iii.storage.damage import is_damage
 from iii.storage.items import StoreError
@@ -45,8 +46,11 @@ _LAST: Final = "SELECT max(place) FROM dead WHERE queue = ?"
 _OLDEST: Final = "SELECT place, rank FROM dead WHERE queue = ? AND place <= ? ORDER BY place LIMIT ?"
 # `+queue`: by the index of ids, not by that of queues
 _BY_ID: Final = "SELECT place, rank FROM dead WHERE +queue = ? AND id = ? ORDER BY place DESC LIMIT 1"
+# A loop of observers that has ended there begins anew (26 §5)
+_ANEW: Final = f"replace(baggage, '{DEPTH_ENTRY}={OBSERVE_DEPTH}', '{DEPTH_ENTRY}=0')"
 _REVIVE: Final = (
-    f"INSERT INTO jobs (seq, {KEPT}, attempts, ready_at) SELECT ?, {KEPT}, 0, NULL FROM dead WHERE place = ?"
+    f"INSERT INTO jobs (seq, {KEPT}, attempts, ready_at) "
+    f"SELECT ?, {KEPT.replace('baggage', _ANEW)}, 0, NULL FROM dead WHERE place = ?"
 )
 _EDIT: Final = "UPDATE jobs SET data = ?, grp = ? WHERE seq = ?"
 _DISCARD: Final = "DELETE FROM dead WHERE place = (SELECT max(place) FROM dead WHERE +queue = ? AND id = ?)"

@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from iii.engine.observing.origin import depth_in, with_depth
 from iii.modules.queue.jobs.letters import DeadLetter
 from iii.modules.queue.rabbitmq.broker import NAME_BYTES, BrokerMessage
 from iii.protocol.json_text import BAD_JSON, is_json
@@ -111,6 +112,8 @@ class TopicNames:
         job.attempts_made = 0
         if data is not None:
             job.data = Raw(data)
+        if depth_in(job.baggage):  # a loop of observers that has ended there begins anew (26 §5)
+            job.baggage = with_depth(job.baggage, 0)
         return "", self.queue, message_of(job)
 
     def __eq__(self, other: object) -> bool:

@@ -11,9 +11,10 @@ import msgspec
 
 from iii.engine.engine import Engine
 from iii.modules.queue.adapter import UnsupportedSettings
-from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED, Target
+from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED
 from iii.modules.queue.consume.delivery_span import job_span
 from iii.modules.queue.jobs.job import Failure, NewJob
+from iii.modules.queue.jobs.target import Target
 from iii.modules.queue.options import NamedQueue, NamedQueueConfig
 from iii.modules.queue.rabbitmq.attempts import Attempts
 from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Broker, BrokerError, BrokerMessage, Delivery

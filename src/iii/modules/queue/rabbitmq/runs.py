@@ -11,9 +11,10 @@ from typing import Any
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
 from iii.modules.queue.codes import DISPATCH_TIMEOUT
-from iii.modules.queue.consume.attempt import Attempt, BeginSpan, Target
+from iii.modules.queue.consume.attempt import Attempt, BeginSpan
 from iii.modules.queue.consume.consumer import STOP_OVERDUE, STOP_S
 from iii.modules.queue.jobs.job import Failure
+from iii.modules.queue.jobs.target import Target
 from iii.modules.queue.rabbitmq.broker import Delivery
 from iii.protocol.log_event import LogEvent
 from iii.protocol.task_set import TaskSet

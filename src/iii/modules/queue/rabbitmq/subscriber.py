@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from iii.engine.engine import Engine
-from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED, Target
+from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED
 from iii.modules.queue.consume.delivery_span import message_span
 from iii.modules.queue.jobs.job import Failure
 from iii.modules.queue.options import QueueOptions
@@ -42,9 +42,7 @@ class Subscriber:
         self._broker = broker
         self._runs = runs
         self._options = msgspec.structs.replace(defaults, **subscription.wanted)
-        self._target = Target(
-            subscription.function_id, subscription.namespace, subscription.metadata, subscription.condition
-        )
+        self._target = subscription.target
 
     def consume(self, prepare: Callable[[], Awaitable[None]], after: Tap | None) -> None:
         """Unless it pauses; `after` another one, which ends first."""

@@ -88,3 +88,17 @@ def test_series_are_bounded(engine: EngineWithMetrics, monkeypatch: pytest.Monke
     assert sum(point.value for point in calls.values()) == sum(each.running for each in tallies)
     monkeypatch.setattr(room, "CODES", 0)
     assert points(engine, "iii.invocation.errors.total")["f", "other"].value == 1.0
+
+
+def test_21_check_24_calls_that_workers_ran_by_themselves_once_there_are_some(engine: EngineWithMetrics) -> None:
+    host = engine.engine.connect(functions=["h"], features=["observe.v1", "local-dispatch.v1"])
+    assert "iii.invocations.local.total" not in [each.name for each in shown(engine)]
+    host.say(
+        {
+            "type": "localinvocationstats",
+            "window_ms": 10_000,
+            "functions": [{"function_id": "h", "count": 7, "errors": 2}],
+        }
+    )
+    local = points(engine, "iii.invocations.local.total")
+    assert {key[0]: point.value for key, point in local.items()} == {"ok": 5.0, "error": 2.0}
