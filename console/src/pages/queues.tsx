@@ -24,7 +24,7 @@ import { spanTitle } from "../text/attributes.ts";
 import { age, bytes, clock, count, duration, milliseconds, moment, plural } from "../text/format.ts";
 import { sorted, type Sortable } from "../text/sorted.ts";
 
-const waiting = (row: QueueRow): number | null => (row.depth === null ? null : Math.max(0, row.depth - (row.in_flight ?? 0) - (row.delayed ?? 0)));
+const waiting = (row: QueueRow): number => Math.max(0, row.depth - row.in_flight - row.delayed);
 
 const values: Record<string, (row: QueueRow) => Sortable> = {
   name: (row) => row.name, depth: waiting, flight: (row) => row.in_flight, delayed: (row) => row.delayed, dead: (row) => row.dlq_depth, consumers: (row) => row.consumer_count,
@@ -228,7 +228,7 @@ function Details({ row, onClose }: { row: QueueRow; onClose: () => void }) {
   useKeys({ 1: () => put({ tab: null }), 2: () => put({ tab: "dead" }), 3: () => put({ tab: "jobs" }) });
   const stats = useQuery({ queryKey: ["queue-config", row.name], queryFn: ({ signal }) => ask<{ config?: Json }>("engine::queue::topic_stats", { topic: row.name }, signal) });
   const pause = (): void => question(row.paused ? {
-    title: "Resume this queue?", harmless: true, says: <p>Its {plural(waiting(row) ?? 0, "waiting job")} are handed to consumers again.</p>, action: "Resume", run: () => act("engine::queue::resume", { queue: row.name }),
+    title: "Resume this queue?", harmless: true, says: <p>Its {plural(waiting(row), "waiting job")} are handed to consumers again.</p>, action: "Resume", run: () => act("engine::queue::resume", { queue: row.name }),
   } : {
     title: "Pause this queue?", says: <p>Jobs are still accepted and kept, but none is handed out until it is resumed. The {plural(row.in_flight, "active job")} go on.</p>, action: "Pause", run: () => act("engine::queue::pause", { queue: row.name }),
   });

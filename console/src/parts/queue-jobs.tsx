@@ -33,7 +33,7 @@ export function QueueJobs({ queue }: { queue: QueueRow }) {
     refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) <= 1 ? 2000 : false),
   });
   const jobs = found.data?.pages.flatMap((page) => page.jobs) ?? [];
-  const counts = { waiting: queue.depth === null ? undefined : Math.max(0, queue.depth - (queue.in_flight ?? 0) - (queue.delayed ?? 0)), active: queue.in_flight ?? undefined, delayed: queue.delayed ?? undefined };
+  const counts = { waiting: Math.max(0, queue.depth - queue.in_flight - queue.delayed), active: queue.in_flight, delayed: queue.delayed };
   const when = (job: Job): string => (state === "delayed" && job.ready_at !== null ? `due ${clock(job.ready_at)}` : state === "active" && job.started_at !== null ? `for ${age(job.started_at, now)}` : `since ${age(job.created_at, now)}`);
   return (
     <>
