@@ -87,7 +87,7 @@ function Health() {
             {parts.length > 0 && !away ? <span className="muted">{good}/{parts.length}</span> : null}
           </span>
           <span className="where cut">
-            {whole?.version ?? session.engine.version ?? ""} {session.engine.url.replace(/^wss?:\/\//, "")}
+            {whole?.version ?? ""} {session.engine.url.replace(/^wss?:\/\//, "")}
           </span>
         </span>
         <Icon name="up" size={12} />
@@ -114,7 +114,7 @@ function Navigation({ open, onGo }: { open: boolean; onGo: () => void }) {
   const session = useSession();
   const workers = useLive<WorkerRow>("workers", (row) => row.id);
   const queues = useLive<QueueRow>("queues", (row) => row.name);
-  const dead = queues.rows.reduce((sum, row) => sum + (row.dlq_depth ?? 0), 0);
+  const dead = queues.rows.reduce((sum, row) => sum + row.dlq_depth, 0);
   const counts: Record<string, React.ReactNode> = {
     "/workers": workers.ready ? <span className="count">{workers.rows.filter((row) => !row.internal && row.runtime !== "engine").length}</span> : null,
     "/queues": dead > 0 ? <span className="count bad" title="dead letters">{dead.toLocaleString("en")}</span> : null,

@@ -1,6 +1,7 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { applied, EMPTY, KEPT_APPENDED, type Message, type Rows } from "../src/api/rows.ts";
+import { positions } from "../src/text/positions.ts";
 
 interface Row { id: string; n: number }
 
@@ -31,4 +32,12 @@ it("appended rows are bounded and skipped ones counted", () => {
 
 it("an error is kept beside what is known", () => {
   expect(next({ t: "error", error: "forbidden" })?.error).toBe("forbidden");
+});
+
+describe("saved places of the map", () => {
+  it("are numbers, whoever saved them", () => {
+    expect(positions({ a: { x: 1, y: -2.5 }, b: { x: "1", y: 2 }, c: null, d: { x: 1e9, y: 0 }, e: { y: 1 } })).toEqual({ a: { x: 1, y: -2.5 } });
+    expect(positions("layout")).toEqual({});
+    expect(Object.keys(positions(Object.fromEntries(Array.from({ length: 900 }, (_, n) => [`n${n}`, { x: n, y: n }]))))).toHaveLength(500);
+  });
 });

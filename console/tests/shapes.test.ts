@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { Span } from "../src/api/types.ts";
+import { compared } from "../src/text/comparison.ts";
 import { ranked } from "../src/text/ranked.ts";
 import { kind, resolved, template } from "../src/text/schema.ts";
 import { filterBody, ordered } from "../src/text/trace-filter.ts";
@@ -8,7 +9,7 @@ import { folded, layout, ownTime, serviceCalls } from "../src/text/waterfall.ts"
 
 const MS = 1e6;
 const span = (id: string, start: number, end: number, children: Span[] = [], service = "a"): Span => ({
-  trace_id: "t", span_id: id, name: id, start_time_unix_nano: start * MS, end_time_unix_nano: end * MS, status: "ok", attributes: [], service_name: service, children,
+  trace_id: "t", span_id: id, name: id, start_time_unix_nano: start * MS, end_time_unix_nano: end * MS, status: "ok", attributes: [], parent_span_id: null, events: [], links: [], service_name: service, children,
 });
 
 describe("a trace", () => {
@@ -68,4 +69,25 @@ it("callers stand left of what they call, and a cycle ends", () => {
   expect(places.get("a")?.column).toBe(0);
   expect((places.get("b")?.column ?? 0)).toBeGreaterThan(0);
   expect(places.size).toBe(3);
+});
+
+describe("two traces", () => {
+  const made = (id: string, ms: number, children: Span[] = [], attributes: [string, string][] = []): Span => ({ ...span(id, 0, ms, children), attributes });
+  const one = layout([made("root", 100, [{ ...made("a1", 10), name: "a" }, { ...made("a2", 20), name: "a" }, { ...made("b1", 30, [], [["http.status", "200"], ["id", "0123456789abcdef"], ["gone", "x"]]), name: "b" }])], 0);
+  const other = layout([made("root", 140, [{ ...made("a3", 15), name: "a" }, { ...made("b2", 60, [], [["http.status", "500"], ["id", "fedcba9876543210"]]), name: "b", status: "error" }, { ...made("c1", 5), name: "c" }])], 0);
+  const pairs = compared(one, other);
+
+  it("are matched by what their spans do", () => expect(pairs.map((pair) => [pair.title, pair.one?.span.span_id ?? null, pair.other?.span.span_id ?? null, pair.depth])).toEqual([
+    ["root", "root", "root", 0], ["a", "a1", "a3", 1], ["a", "a2", null, 1], ["b", "b1", "b2", 1], ["c", null, "c1", 1],
+  ]));
+  it("differ in attributes but those that are ids", () => expect(pairs[3]?.differing).toEqual([
+    { name: "status", one: "ok", other: "error" }, { name: "gone", one: "x", other: undefined }, { name: "http.status", one: "200", other: "500" },
+  ]));
+  it("are the same as themselves", () => expect(compared(one, one).every((pair) => pair.one === pair.other && pair.differing.length === 0)).toBe(true));
+  it("may be deeper than the call stack", () => {
+    let deep = made("leaf", 1);
+    for (let n = 0; n < 5000; n += 1) deep = made(`d${n}`, 1, [deep]);
+    const chain = layout([deep], 0);
+    expect(compared(chain, layout([], 0))).toHaveLength(5001);
+  });
 });

@@ -136,3 +136,31 @@ def test_what_is_logged_while_the_page_is_open_comes_to_its_end(window: Window, 
     mark = f"mark {time.monotonic_ns()}"
     shop.call("engine::log::info", message=mark)
     expect(page.get_by_role("row", name=re.compile(mark))).to_be_visible()
+
+
+def test_23_check_20_two_traces_are_compared_span_by_span(window: Window, shop: Shop) -> None:
+    place = "call orders::place"
+    one, other = (span["trace_id"] for span in shop.until(lambda: ended(shop, place, 2), "two orders")[:2])
+    page = window.open(f"/traces?trace={one}&view=compare")
+    latest = page.get_by_label("Compare with")
+    expect(latest.locator("option").nth(1)).to_be_attached()
+    page.get_by_label("or with the trace of this id").fill(other)
+    table = page.get_by_role("table", name="Both traces")
+    expect(table.get_by_role("row", name=re.compile("execute billing::charge"))).to_have_count(1)
+    expect(table.get_by_role("row", name=re.compile("Whole trace"))).to_contain_text("ms")
+    expect(table.get_by_role("row", name=re.compile("execute orders::place"))).to_have_count(1)
+    expect(page.get_by_text(re.compile(r"spans? added, \d+ missing"))).to_be_visible()
+    window.screen("trace-compared")
+
+    refund = trace_of(shop, "billing::refund", status="error")
+    page.get_by_label("or with the trace of this id").fill(refund)
+    expect(table.get_by_text("missing").first).to_be_visible()
+    expect(table.get_by_text("added").first).to_be_visible()
+    assert f"compare={refund}" in page.url
+
+
+def ended(shop: Shop, name: str, least: int) -> list[Any]:
+    """Traces of this name that have ended, if there are so many."""
+    spans = shop.ask("engine::traces::list", name=name, sort_order="desc", status="ok")["spans"]
+    found = [span for span in spans if span["end_time_unix_nano"] and span["name"] == name]
+    return found if len(found) >= least else []

@@ -6,6 +6,7 @@ import type { Page } from "./types.ts";
 
 const SIZE = 100;
 const MOST_PAGES = 8; // in sight and a little around it
+const AHEAD = 1; // pages before and after those in sight, so that their rows are there when they come into sight
 
 export interface Paged<Answer> {
   first: Answer | undefined;
@@ -26,8 +27,10 @@ export function usePages<Answer extends Page<unknown>>(path: string, parameters:
     const current = range.name === name ? range : { from: 0, to: 0 };
     const numbers = new Set([0]);
     for (let page = current.from; page <= current.to && numbers.size < MOST_PAGES; page += 1) numbers.add(page);
+    const known = Math.ceil((client.getQueryData<Answer>([path, name, 0])?.total ?? 0) / SIZE);
+    if (current.to > 0) for (const page of [current.to + AHEAD, current.from - AHEAD]) if (page >= 0 && page < known) numbers.add(page);
     return [...numbers].sort((a, b) => a - b);
-  }, [range, name]);
+  }, [range, name, client, path]);
   const answers = useQueries({
     queries: pages.map((page) => ({
       queryKey: [path, name, page],

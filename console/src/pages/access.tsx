@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link } from "wouter";
 
+import type { SessionRow } from "../api/answers.ts";
 import { get } from "../api/http.ts";
 import { useLive } from "../api/live.ts";
 import type { ActionRow, EngineEvent, WorkerRow } from "../api/types.ts";
@@ -9,13 +10,12 @@ import { useNow } from "../parts/clock.ts";
 import { type Column, Grid } from "../parts/grid.tsx";
 import { Empty, Failure, Head, Search, Segments, Side, Split } from "../parts/page.tsx";
 import { to, usePlace } from "../parts/place.ts";
-import { letIn, Rights, type RightsRow } from "../parts/rights.tsx";
+import { letIn, Rights } from "../parts/rights.tsx";
 import { useSession } from "../parts/session.ts";
 import { Text } from "../parts/text.tsx";
 
 import { age, clock, count, moment } from "../text/format.ts";
 
-interface SessionRow { worker_id: string; name: string | null; namespace: string; runtime: string | null; ip_address: string | null; connected_at_ms: number; rights: RightsRow | null }
 interface Answer { sessions: SessionRow[]; total: number; denied: EngineEvent[] }
 
 function sessions(now: number): Column<SessionRow>[] {
@@ -59,7 +59,7 @@ function Actions() {
   const rows = [...live.rows].reverse();
   const columns: Column<ActionRow>[] = [
     { id: "at", title: "When", width: "80px", cell: (row) => <time className="muted" title={moment(row.at_ms)}>{now - row.at_ms < 3_600_000 ? age(row.at_ms, now) : clock(row.at_ms)}</time> },
-    { id: "who", title: "Who", width: "minmax(90px, 1fr)", cell: (row) => <Text>{row.who ?? "anyone"}</Text> },
+    { id: "who", title: "Who", width: "minmax(90px, 1fr)", cell: (row) => <Text>{row.who}</Text> },
     { id: "from", title: "From", width: "minmax(80px, 1fr)", from: 620, cell: (row) => <Text mono>{row.address}</Text> },
     { id: "action", title: "Action", width: "minmax(140px, 2fr)", cell: (row) => <Text mono>{row.action}</Text> },
     { id: "target", title: "Target", width: "minmax(100px, 1fr)", from: 520, cell: (row) => <Text mono className="muted">{row.target}</Text> },

@@ -35,6 +35,15 @@ const ENTRIES: Column<Entry>[] = [
   { id: "says", title: "What for", width: "minmax(140px, 2fr)", from: 640, cell: (row) => <Text className="muted" limit={200}>{row.description}</Text> },
 ];
 
+/** The value from before, unless somebody else has set another one since. */
+async function putBack(id: string, applied: Json, before: Json): Promise<void> {
+  const now = valueOf(await ask<Json>("configuration::get", { id }));
+  if (JSON.stringify(now) !== JSON.stringify(applied)) throw new Error(`Somebody else changed ${id} meanwhile: nothing was undone.`);
+  await act("configuration::set", { id, value: before });
+}
+
+const valueOf = (answer: Json | undefined): Json => (answer && typeof answer === "object" && !Array.isArray(answer) && "value" in answer ? (answer["value"] ?? null) : (answer ?? null));
+
 function Edit({ entry, value, onDone }: { entry: Entry; value: Json; onDone: () => void }) {
   const form = hasForm(entry.schema);
   const [asForm, setAsForm] = useState(form);
@@ -59,7 +68,7 @@ function Edit({ entry, value, onDone }: { entry: Entry; value: Json; onDone: () 
       action: "Apply",
       run: async () => {
         await act("configuration::set", { id: entry.id, value: wanted });
-        toast(`${entry.id} is applied.`, "ok", { label: "Undo", run: () => void act("configuration::set", { id: entry.id, value }).then(() => client.invalidateQueries({ queryKey: ["configuration"] })) });
+        toast(`${entry.id} is applied.`, "ok", { label: "Undo", run: () => putBack(entry.id, wanted, value).then(() => client.invalidateQueries({ queryKey: ["configuration"] })) });
         await client.invalidateQueries({ queryKey: ["configuration"] });
         onDone();
       },
@@ -85,8 +94,7 @@ function EntryDetails({ entry, onClose }: { entry: Entry; onClose: () => void })
   const may = useMay();
   const [editing, setEditing] = useState(false);
   const found = useQuery({ queryKey: ["configuration", "value", entry.id], queryFn: ({ signal }) => ask<Json>("configuration::get", { id: entry.id }, signal) });
-  const answer = found.data;
-  const value = answer && typeof answer === "object" && !Array.isArray(answer) && "value" in answer ? (answer["value"] ?? null) : (answer ?? null);
+  const value = valueOf(found.data);
   return (
     <Side title={<Text mono>{entry.id}</Text>} onClose={onClose} tags={<span className="tag"><Text limit={60}>{entry.name}</Text></span>} actions={may("configuration::set") && !editing && found.data !== undefined ? <button type="button" className="button small" onClick={() => setEditing(true)}>Edit…</button> : null}>
       {entry.description ? <Prose>{entry.description}</Prose> : null}

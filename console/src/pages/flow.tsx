@@ -1,12 +1,13 @@
 import "@xyflow/react/dist/style.css";
 
-import { Background, BackgroundVariant, Controls, type Edge, MarkerType, MiniMap, type Node, Position, ReactFlow } from "@xyflow/react";
+import { Background, BackgroundVariant, Controls, type Edge, MarkerType, MiniMap, type Node, Position, ReactFlow, useNodesState } from "@xyflow/react";
 import { useQuery } from "@tanstack/react-query";
-import { useMemo } from "react";
+import { useEffect, useMemo } from "react";
 import { useLocation } from "wouter";
 
 import { get } from "../api/http.ts";
 import type { FlowMap, FlowNode } from "../api/types.ts";
+import { useLayout } from "../parts/layout.ts";
 import { Empty, Failure, Head, Search, Segments, Waiting } from "../parts/page.tsx";
 import { to, usePlace } from "../parts/place.ts";
 import { useTheme } from "../parts/theme.ts";
@@ -51,38 +52,51 @@ export default function Flow() {
   const minutes = at("minutes") || "15";
   const found = useQuery({ queryKey: ["flow", minutes], queryFn: ({ signal }) => get<FlowMap>("/api/v1/flow", { minutes }, signal), refetchInterval: 15_000 });
   const search = at("q").toLowerCase();
-  const { nodes, edges } = useMemo(() => {
+  const { places, move, forget } = useLayout();
+  const { made, edges } = useMemo(() => {
     const map = found.data;
-    if (!map) return { nodes: [], edges: [] };
+    if (!map) return { made: [], edges: [] };
     const wanted = new Set(map.nodes.filter((node) => !search || node.label.toLowerCase().includes(search)).map((node) => node.id));
     // With a search: what was found and its neighbours
     if (search) for (const edge of map.edges) if (wanted.has(edge.from) || wanted.has(edge.to)) { wanted.add(edge.from); wanted.add(edge.to); }
     const shown = map.nodes.filter((node) => wanted.has(node.id)).sort((a, b) => b.calls - a.calls).slice(0, MOST);
     const ids = new Set(shown.map((node) => node.id));
     const lines = map.edges.filter((edge) => ids.has(edge.from) && ids.has(edge.to));
-    const places = ranked(shown.map((node) => node.id), lines);
-    const made: Node[] = shown.map((node) => {
-      const place = places.get(node.id) ?? { column: 0, line: 0 };
-      return { id: node.id, position: { x: place.column * COLUMN, y: place.line * LINE }, data: { label: <Label node={node} /> }, sourcePosition: Position.Right, targetPosition: Position.Left, className: "flow-box", ariaLabel: `${node.kind} ${oneLine(node.label, 80)}`, connectable: false };
+    const ranks = ranked(shown.map((node) => node.id), lines);
+    const boxes: Node[] = shown.map((node) => {
+      const place = ranks.get(node.id) ?? { column: 0, line: 0 };
+      return { id: node.id, position: places[node.id] ?? { x: place.column * COLUMN, y: place.line * LINE }, data: { label: <Label node={node} /> }, sourcePosition: Position.Right, targetPosition: Position.Left, className: "flow-box", ariaLabel: `${node.kind} ${oneLine(node.label, 80)}`, connectable: false };
     });
     const busiest = Math.max(0.001, ...lines.map((edge) => edge.rate));
     const drawn: Edge[] = lines.map((edge) => ({ id: `${edge.from}\n${edge.to}\n${edge.kind}`, source: edge.from, target: edge.to, label: edge.rate > 0 ? `${rate(edge.rate)}/s` : "", animated: edge.rate > 0, markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16, markerUnits: "userSpaceOnUse" }, style: { strokeWidth: 1 + (edge.rate / busiest) * 1.2, ...(edge.errors > 0 ? { stroke: "var(--bad)" } : {}) } }));
-    return { nodes: made, edges: drawn };
-  }, [found.data, search]);
+    return { made: boxes, edges: drawn };
+  }, [found.data, search, places]);
+  const [nodes, setNodes, onNodesChange] = useNodesState<Node>([]);
+  useEffect(() => {
+    // One that is just being moved stays in the hand, and all keep the size that they were measured with
+    setNodes((old) => {
+      const known = new Map(old.map((node) => [node.id, node]));
+      return made.map((node) => {
+        const before = known.get(node.id);
+        return before ? { ...before, ...node, position: before.dragging ? before.position : node.position } : node;
+      });
+    });
+  }, [made, setNodes]);
   return (
     <>
       <Head title="Flow" note="how functions, triggers, queues and streams really call each other" />
       <div className="tools">
         <Search value={at("q")} onChange={(q) => put({ q }, { replace: true })} label="Search the map" />
         <Segments label="Time" value={minutes} options={RANGES} onChange={(value) => put({ minutes: value === "15" ? null : value })} />
+        {Object.keys(places).length > 0 ? <button type="button" className="button" onClick={forget}>Lay out by itself</button> : null}
         {found.data && !found.data.complete ? <span className="tag warn">out of a part of the spans</span> : null}
       </div>
       {found.error ? <div className="tools"><Failure error={found.error} retry={() => void found.refetch()} /></div> : null}
       {found.isPending ? <div className="body"><Waiting /></div> : null}
-      {found.data && nodes.length === 0 ? <Empty title={search ? "Nothing of that name" : "Nothing was called lately"}>The map is drawn out of the calls of the last minutes and of what is registered.</Empty> : null}
-      {nodes.length > 0 ? (
+      {found.data && made.length === 0 ? <Empty title={search ? "Nothing of that name" : "Nothing was called lately"}>The map is drawn out of the calls of the last minutes and of what is registered.</Empty> : null}
+      {nodes.length > 0 && made.length > 0 ? (
         <div className="flow">
-          <ReactFlow key={`${minutes} ${nodes.length}`} nodes={nodes} edges={edges} fitView minZoom={0.1} colorMode={theme} nodesDraggable nodesConnectable={false} proOptions={{ hideAttribution: true }} onNodeDoubleClick={(_event, node) => { const found_ = found.data?.nodes.find((each) => each.id === node.id); const page = found_ ? pageOf(found_) : null; if (page) navigate(page); }}>
+          <ReactFlow key={`${minutes} ${made.length}`} nodes={nodes} edges={edges} onNodesChange={onNodesChange} onNodeDragStop={(_event, _node, moved) => move(Object.fromEntries(moved.map((node) => [node.id, { x: Math.round(node.position.x), y: Math.round(node.position.y) }])))} fitView minZoom={0.1} colorMode={theme} nodesDraggable nodesConnectable={false} proOptions={{ hideAttribution: true }} onNodeDoubleClick={(_event, node) => { const found_ = found.data?.nodes.find((each) => each.id === node.id); const page = found_ ? pageOf(found_) : null; if (page) navigate(page); }}>
             <Background variant={BackgroundVariant.Dots} gap={20} size={1} />
             <Controls showInteractive={false} />
             {nodes.length > 20 ? <MiniMap pannable zoomable /> : null}

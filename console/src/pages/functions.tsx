@@ -85,7 +85,7 @@ function Performance({ detail, live }: { detail: FunctionDetail; live: Rate | un
         <div><div className="muted small-text">calls/s</div><div className="row"><span className="load-value">{rate(live?.rate ?? 0)}</span><Spark values={rates} label="Calls per second while this page is open" /></div></div>
         <div><div className="muted small-text">p95</div><div className="row"><span className="load-value">{duration(live?.p95_ms ?? figures?.p95_ms)}</span><Spark values={p95} label="p95 while this page is open" /></div></div>
       </div>
-      {figures?.bounds_s && figures.bucket_counts ? <Block title="How long calls took"><Buckets bounds={figures.bounds_s} counts={figures.bucket_counts} /></Block> : null}
+      {figures ? <Block title="How long calls took"><Buckets bounds={figures.bounds_s} counts={figures.bucket_counts} /></Block> : null}
     </>
   );
 }
@@ -137,7 +137,7 @@ function Details({ id, namespace, live, onClose }: { id: string; namespace: stri
                   {detail.triggers.length === 0 ? <p className="muted">No trigger: only direct calls and jobs reach it.</p> : (
                     <ul className="plain-list">
                       {detail.triggers.map((trigger) => (
-                        <li key={trigger.id}><span className="tag">{trigger.trigger_type.slice(0, 40)}</span> <Link href={to("/triggers", { id: trigger.id })}><Text limit={160}>{trigger.summary ?? trigger.id}</Text></Link></li>
+                        <li key={trigger.id}><span className="tag">{trigger.trigger_type.slice(0, 40)}</span> <Link href={to("/triggers", { id: trigger.id })}><Text limit={160}>{trigger.summary}</Text></Link></li>
                       ))}
                     </ul>
                   )}
@@ -167,6 +167,17 @@ function Details({ id, namespace, live, onClose }: { id: string; namespace: stri
   );
 }
 
+const merged = new WeakMap<FunctionRow, { moved: Rate; row: FunctionRow }>();
+
+/** A row with its latest figures: the same object as long as both are the same, so that it is not drawn again. */
+function current(row: FunctionRow, moved: Rate): FunctionRow {
+  const known = merged.get(row);
+  if (known?.moved === moved) return known.row;
+  const made = { ...row, calls: moved.calls, errors: moved.errors, running: moved.running, rate: moved.rate, p95_ms: moved.p95_ms };
+  merged.set(row, { moved, row: made });
+  return made;
+}
+
 export default function Functions() {
   const { at, put } = usePlace();
   const internal = at("internal") === "true";
@@ -179,7 +190,7 @@ export default function Functions() {
   const rowAt = (index: number): FunctionRow | undefined => {
     const row = pages.rowAt(index);
     const moved = row && live.get(row.function_id);
-    return row && moved ? { ...row, calls: moved.calls, errors: moved.errors, running: moved.running, rate: moved.rate, p95_ms: moved.p95_ms } : row;
+    return row && moved ? current(row, moved) : row;
   };
   const id = at("id");
   const namespace = at("namespace") || "default";

@@ -22,7 +22,7 @@ import { pattern } from "../text/pattern.ts";
 const LEVELS = ["FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
 const SEVERITIES = [{ value: "", title: "All" }, { value: "9", title: "Info +" }, { value: "13", title: "Warn +" }, { value: "17", title: "Error +" }];
 
-const source = (row: LogRow): string | null => row.service_name ?? (typeof row.attributes["service.name"] === "string" ? row.attributes["service.name"] : null);
+const source = (row: LogRow): string => row.service_name;
 const keyOf = (row: LogRow): string => `${row.timestamp_unix_nano} ${row.span_id ?? ""} ${bodyText(row.body).slice(0, 60)}`;
 
 function columns(onTrace: (id: string) => void): Column<LogRow>[] {
@@ -60,7 +60,7 @@ function Details({ row, onClose, onTrace }: { row: LogRow; onClose: () => void; 
         </div>
       ) : null}
       <Block title="Attributes"><JsonView value={row.attributes} label="attributes" /></Block>
-      {row.resource ? <Block title="Resource"><JsonView value={row.resource} label="resource" openTo={1} /></Block> : null}
+      <Block title="Resource"><JsonView value={row.resource} label="resource" openTo={1} /></Block>
     </Side>
   );
 }

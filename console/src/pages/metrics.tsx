@@ -28,7 +28,6 @@ const ENGINE: { title: string; format: (value: number) => string; lines: Line[];
   { title: "In flight", format: count, lines: [{ name: "calls", colour: "--chart-3", value: count, fill: true }], of: [(row) => row.running] },
   { title: "Workers", format: count, lines: [{ name: "workers", colour: "--chart-6", value: count, fill: true }], of: [(row) => row.workers] },
   { title: "Jobs in queues", format: count, lines: [{ name: "waiting", colour: "--chart-6", value: count, fill: true }, { name: "dead letters", colour: "--bad", value: count }], of: [(row) => row.queue_depth, (row) => row.dlq] },
-  { title: "Event loop lag of the engine", format: duration, lines: [{ name: "lag", colour: "--chart-5", value: duration, fill: true }], of: [(row) => row.lag_ms] },
 ];
 
 function Series({ name, level, metric }: { name: string; level: string; metric: Metrics["sdk_metrics"][number] | undefined }) {

@@ -43,7 +43,7 @@ function Figure({ name, value, unit, more, href, tone = "" }: { name: string; va
 const sum = (rows: QueueRow[], of: (row: QueueRow) => number | null): number => rows.reduce((total, row) => total + (of(row) ?? 0), 0);
 
 function Busiest({ rates }: { rates: Rate[] }) {
-  const busiest = [...rates].sort((a, b) => b.rate - a.rate || b.calls - a.calls).slice(0, 10);
+  const busiest = [...rates].sort((a, b) => (b.rate ?? 0) - (a.rate ?? 0) || b.calls - a.calls).slice(0, 10);
   const most = busiest[0]?.rate ?? 0;
   if (busiest.length === 0) return <p className="muted">No function was called lately. Rates appear here while calls are made.</p>;
   return (
@@ -64,11 +64,11 @@ function Busiest({ rates }: { rates: Rate[] }) {
                 <Text limit={60}>{row.function_id}</Text>
               </Link>
               <div className="meter" aria-hidden="true">
-                <i style={{ width: `${most > 0 ? (row.rate / most) * 100 : 0}%` }} />
+                <i style={{ width: `${most > 0 ? ((row.rate ?? 0) / most) * 100 : 0}%` }} />
               </div>
             </td>
             <td className="end">{rate(row.rate)}</td>
-            <td className={`end ${row.error_rate > 0 ? "bad-text" : "muted"}`}>{percent(row.error_rate * 100)}</td>
+            <td className={`end ${row.error_rate ? "bad-text" : "muted"}`}>{row.rate === null ? "–" : percent(((row.error_rate ?? 0) / Math.max(row.rate, 0.001)) * 100)}</td>
             <td className="end nowrap">{duration(row.p95_ms)}</td>
           </tr>
         ))}
@@ -102,7 +102,7 @@ export default function Overview() {
   const calls = overview.data?.calls;
   const changes = overview.data?.changes ?? [];
   const firing = overview.data?.alerts_firing ?? 0;
-  const errorShare = last?.calls_s ? ((last.errors_s ?? 0) / last.calls_s) * 100 : 0;
+  const errorShare = last?.calls_s ? (last.errors_s / last.calls_s) * 100 : 0;
   const ill = health.rows.filter((row) => row.status !== "healthy" && row.status !== "disabled");
   return (
     <>

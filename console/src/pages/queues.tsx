@@ -24,7 +24,7 @@ import { spanTitle } from "../text/attributes.ts";
 import { age, bytes, clock, count, duration, milliseconds, moment, plural } from "../text/format.ts";
 import { sorted, type Sortable } from "../text/sorted.ts";
 
-const waiting = (row: QueueRow): number | null => (row.depth === null ? null : Math.max(0, row.depth - (row.in_flight ?? 0) - (row.delayed ?? 0)));
+const waiting = (row: QueueRow): number => Math.max(0, row.depth - row.in_flight - row.delayed);
 
 const values: Record<string, (row: QueueRow) => Sortable> = {
   name: (row) => row.name, depth: waiting, flight: (row) => row.in_flight, delayed: (row) => row.delayed, dead: (row) => row.dlq_depth, consumers: (row) => row.consumer_count,
@@ -53,7 +53,7 @@ function JobStory({ id, onClose }: { id: string; onClose: () => void }) {
   const job = story?.job;
   const steps: [number, React.ReactNode, string][] = [];
   if (job) steps.push([job.created_at, "queued", "info"]);
-  for (const each of story?.spans ?? []) steps.push([milliseconds(each.start_time_unix_nano), <span key={each.span_id}><Link href={to("/traces", { trace: each.trace_id, span: each.span_id })}><Text mono limit={80}>{spanTitle(each)}</Text></Link> <span className="muted">{duration(milliseconds((each.end_time_unix_nano ?? 0) - each.start_time_unix_nano))}</span></span>, each.status === "error" ? "bad" : "ok"]);
+  for (const each of story?.spans ?? []) steps.push([milliseconds(each.start_time_unix_nano), <span key={each.span_id}><Link href={to("/traces", { trace: each.trace_id, span: each.span_id })}><Text mono limit={80}>{spanTitle(each)}</Text></Link> <span className="muted">{duration(milliseconds(each.end_time_unix_nano - each.start_time_unix_nano))}</span></span>, each.status === "error" ? "bad" : "ok"]);
   if (job?.ready_at) steps.push([job.ready_at, "next attempt", "warn"]);
   if (job?.finished_at) steps.push([job.finished_at, job.state, JOB_TONES[job.state] ?? ""]);
   return (
@@ -228,9 +228,9 @@ function Details({ row, onClose }: { row: QueueRow; onClose: () => void }) {
   useKeys({ 1: () => put({ tab: null }), 2: () => put({ tab: "dead" }), 3: () => put({ tab: "jobs" }) });
   const stats = useQuery({ queryKey: ["queue-config", row.name], queryFn: ({ signal }) => ask<{ config?: Json }>("engine::queue::topic_stats", { topic: row.name }, signal) });
   const pause = (): void => question(row.paused ? {
-    title: "Resume this queue?", harmless: true, says: <p>Its {plural(waiting(row) ?? 0, "waiting job")} are handed to consumers again.</p>, action: "Resume", run: () => act("engine::queue::resume", { queue: row.name }),
+    title: "Resume this queue?", harmless: true, says: <p>Its {plural(waiting(row), "waiting job")} are handed to consumers again.</p>, action: "Resume", run: () => act("engine::queue::resume", { queue: row.name }),
   } : {
-    title: "Pause this queue?", says: <p>Jobs are still accepted and kept, but none is handed out until it is resumed. The {plural(row.in_flight ?? 0, "active job")} go on.</p>, action: "Pause", run: () => act("engine::queue::pause", { queue: row.name }),
+    title: "Pause this queue?", says: <p>Jobs are still accepted and kept, but none is handed out until it is resumed. The {plural(row.in_flight, "active job")} go on.</p>, action: "Pause", run: () => act("engine::queue::pause", { queue: row.name }),
   });
   return (
     <Side
@@ -262,7 +262,7 @@ export default function Queues() {
   const descending = at("order") === "desc";
   const search = at("q").toLowerCase();
   const onlyDead = at("tab") === "dead" && !at("queue");
-  const rows = useMemo(() => sorted(live.rows.filter((row) => row.name.toLowerCase().includes(search) && (!onlyDead || (row.dlq_depth ?? 0) > 0)), values[by] ?? ((row) => row.name), descending), [live.rows, search, by, descending, onlyDead]);
+  const rows = useMemo(() => sorted(live.rows.filter((row) => row.name.toLowerCase().includes(search) && (!onlyDead || row.dlq_depth > 0)), values[by] ?? ((row) => row.name), descending), [live.rows, search, by, descending, onlyDead]);
   const name = at("queue") || at("topic");
   const chosen = live.rows.find((row) => row.name === name);
   const job = at("job");

@@ -43,6 +43,13 @@ function parsed(text: string): Json {
   }
 }
 
+/** The value from before, unless somebody else has set another one since; `undefined`: the key was deleted. */
+async function putBack(scope: string, key: string, expected: Json | undefined, value: Json): Promise<void> {
+  const answer = (await act("state::compare_and_set", { scope, key, expected_value: expected ?? null, new_value: value })) as { outcome: string };
+  if (answer.outcome === "not_found" && expected === undefined) await act("state::set", { scope, key, value });
+  else if (answer.outcome !== "applied") throw new Error(`Somebody else changed ${key} meanwhile: nothing was undone.`);
+}
+
 function Add({ scope, onClose }: { scope: string; onClose: () => void }) {
   const [into, setInto] = useState(scope);
   const [key, setKey] = useState("");
@@ -104,7 +111,7 @@ function Item({ scope, name, onClose }: { scope: string; name: string; onClose: 
         const answer = (await act("state::compare_and_set", { scope, key: name, expected_value: editing.base, new_value: next })) as { outcome: string };
         await found.refetch();
         if (answer.outcome !== "applied") throw new Error("Somebody else changed it meanwhile: nothing was written. Look at the new value and edit again.");
-        toast("Saved.", "ok", { label: "Undo", run: () => void act("state::compare_and_set", { scope, key: name, expected_value: next, new_value: editing.base }).then(refresh) });
+        toast("Saved.", "ok", { label: "Undo", run: () => putBack(scope, name, next, editing.base).then(refresh) });
         setEditing(null);
         await refresh();
       },
@@ -116,7 +123,7 @@ function Item({ scope, name, onClose }: { scope: string; name: string; onClose: 
     action: "Delete",
     run: async () => {
       const gone = await act("state::delete", { scope, key: name });
-      toast(`${name} is deleted.`, "ok", { label: "Undo", run: () => void act("state::set", { scope, key: name, value: gone }).then(refresh) });
+      toast(`${name} is deleted.`, "ok", { label: "Undo", run: () => putBack(scope, name, undefined, gone).then(refresh) });
       onClose();
       await refresh();
     },

@@ -22,7 +22,7 @@ import { hue, isRunning, serviceOf } from "../text/waterfall.ts";
 
 const LIMIT = 500;
 
-export const spanMs = (span: Span, now: number): number => (isRunning(span) ? Math.max(0, now - milliseconds(span.start_time_unix_nano)) : milliseconds((span.end_time_unix_nano ?? 0) - span.start_time_unix_nano));
+export const spanMs = (span: Span, now: number): number => (isRunning(span) ? Math.max(0, now - milliseconds(span.start_time_unix_nano)) : milliseconds(span.end_time_unix_nano - span.start_time_unix_nano));
 
 const values: Record<string, (span: Span) => Sortable> = {
   start: (span) => span.start_time_unix_nano,

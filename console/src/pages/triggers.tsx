@@ -24,7 +24,7 @@ const TONES: Record<string, string> = { http: "info", cron: "warn", queue: "acce
 
 const COLUMNS: Column<TriggerRow>[] = [
   { id: "type", title: "Type", width: "minmax(70px, 130px)", cell: (row) => <span className={`tag ${TONES[row.trigger_type] ?? ""}`}>{row.trigger_type.slice(0, 40)}</span> },
-  { id: "what", title: "When", width: "minmax(140px, 2fr)", cell: (row) => <span className="row"><Text className="cut" limit={160}>{row.summary ?? row.id}</Text>{row.state === "pending" ? <span className="tag warn" title="It waits for the provider of its type">pending</span> : null}</span> },
+  { id: "what", title: "When", width: "minmax(140px, 2fr)", cell: (row) => <span className="row"><Text className="cut" limit={160}>{row.summary}</Text>{row.state === "pending" ? <span className="tag warn" title="It waits for the provider of its type">pending</span> : null}</span> },
   { id: "function", title: "Calls", width: "minmax(120px, 2fr)", from: 420, cell: (row) => <Text mono className="cut">{row.function_id}</Text> },
   { id: "worker", title: "Worker", width: "minmax(90px, 1fr)", from: 760, cell: (row) => <Text className="muted">{row.worker_name}</Text> },
 ];
@@ -194,7 +194,7 @@ function EventTester({ row }: { row: TriggerRow }) {
 function Details({ row, onClose }: { row: TriggerRow; onClose: () => void }) {
   return (
     <Side
-      title={<Text className="wrap-text" limit={280}>{row.summary ?? row.id}</Text>}
+      title={<Text className="wrap-text" limit={280}>{row.summary}</Text>}
       onClose={onClose}
       tags={<><span className={`tag ${TONES[row.trigger_type] ?? ""}`}>{row.trigger_type.slice(0, 60)}</span>{row.state === "pending" ? <span className="tag warn">pending</span> : <span className="tag ok">active</span>}</>}
     >

@@ -71,18 +71,6 @@ function Heading<Row>({ column, order, onOrder }: { column: Column<Row>; order: 
   );
 }
 
-function Bones({ columns }: { columns: number }) {
-  return (
-    <>
-      {Array.from({ length: columns }, (_, index) => (
-        <div role="gridcell" key={index}>
-          <div className="bone" />
-        </div>
-      ))}
-    </>
-  );
-}
-
 interface LineProps<Row> { id: string; index: number; start: number; size: number; row: Row | undefined; columns: Column<Row>[]; selected: boolean; cursor: boolean; tone: string; onChoose: (index: number, row: Row | undefined) => void }
 
 function PlainLine<Row>({ id, index, start, size, row, columns, selected, cursor, tone, onChoose }: LineProps<Row>) {
@@ -100,10 +88,10 @@ function PlainLine<Row>({ id, index, start, size, row, columns, selected, cursor
       }}
     >
       {row === undefined ? (
-        <Bones columns={columns.length} />
+        <div role="gridcell" className="bone" aria-label="loading" />
       ) : (
         columns.map((column) => (
-          <div role="gridcell" key={column.id} className={column.end ? "end" : ""}>
+          <div role="gridcell" key={column.id} className={column.end ? "cell end" : "cell"}>
             {column.cell(row)}
           </div>
         ))
@@ -130,7 +118,7 @@ export function Grid<Row>({ label, columns, total, rowAt, keyOf, selected, onSel
   }, []);
   const count = loading ? 14 : total;
   // eslint-disable-next-line react-hooks/incompatible-library -- not compiled
-  const rows = useVirtualizer({ count, getScrollElement: () => scroller.current, estimateSize: () => height, overscan: OVERSCAN, paddingEnd: 24 });
+  const rows = useVirtualizer({ count, getScrollElement: () => scroller.current, estimateSize: () => height, overscan: OVERSCAN, paddingEnd: 24, useFlushSync: false });
   const items = rows.getVirtualItems();
   const first = items[0]?.index ?? 0;
   const last = items[items.length - 1]?.index ?? 0;
@@ -184,9 +172,9 @@ export function Grid<Row>({ label, columns, total, rowAt, keyOf, selected, onSel
       tabIndex={0}
       style={{ "--columns": shown.map((column) => column.width).join(" ") } as React.CSSProperties}
       onKeyDown={onKeyDown}
-      onScroll={(event) => {
-        const at = event.currentTarget;
-        atEnd.current = at.scrollHeight - at.scrollTop - at.clientHeight < height * 2;
+      onScroll={() => {
+        // Out of what is known: asking the element would have it laid out again in the midst of each frame
+        atEnd.current = rows.getTotalSize() - (rows.scrollOffset ?? 0) - (rows.scrollRect?.height ?? 0) < height * 2;
       }}
     >
       <div className="grid-head" role="row" aria-rowindex={1}>

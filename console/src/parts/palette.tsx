@@ -46,9 +46,9 @@ export function Palette({ onClose }: { onClose: () => void }) {
   };
   const entries: Entry[] = [
     ...PLACES.filter((place) => matched(`${place.title} ${place.says}`, typed)).map((place) => ({ group: "Pages", title: place.title, says: place.says, icon: place.icon, run: go(place.path) })),
-    ...(found?.functions ?? []).slice(0, EACH).map((row) => ({ group: "Functions", title: row.function_id, says: row.worker_name ?? "", icon: "functions" as const, run: go(to("/functions", { id: row.function_id, namespace: row.namespace === "default" ? null : row.namespace })) })),
+    ...(found?.functions ?? []).slice(0, EACH).map((row) => ({ group: "Functions", title: row.function_id, says: row.worker_name, icon: "functions" as const, run: go(to("/functions", { id: row.function_id, namespace: row.namespace === "default" ? null : row.namespace })) })),
     ...(found?.workers ?? []).slice(0, EACH).map((row) => ({ group: "Workers", title: row.name ?? row.id, says: row.runtime ?? "", icon: "workers" as const, run: go(to("/workers", { worker: row.id })) })),
-    ...(found?.triggers ?? []).slice(0, EACH).map((row) => ({ group: "Triggers", title: row.summary ?? row.id, says: row.function_id, icon: "triggers" as const, run: go(to("/triggers", { id: row.id })) })),
+    ...(found?.triggers ?? []).slice(0, EACH).map((row) => ({ group: "Triggers", title: row.summary, says: row.function_id, icon: "triggers" as const, run: go(to("/triggers", { id: row.id })) })),
     ...(found?.queues ?? []).filter((row) => matched(row.name, typed)).slice(0, EACH).map((row) => ({ group: "Queues", title: row.name, says: row.broker_type, icon: "queues" as const, run: go(to("/queues", { queue: row.name })) })),
     ...(/^[0-9a-f]{32}$/.test(typed.trim()) ? [{ group: "Traces", title: typed.trim(), says: "open this trace", icon: "traces" as const, run: go(to("/traces", { trace: typed.trim() })) }] : []),
     ...[

@@ -3,7 +3,7 @@ import { useSyncExternalStore } from "react";
 import { visible } from "../text/visible.ts";
 import { Icon } from "./icon.tsx";
 
-export interface Undo { label: string; run: () => void }
+export interface Undo { label: string; run: () => Promise<unknown> }
 interface Toast { id: number; text: string; tone: "ok" | "bad"; undo: Undo | null }
 
 const SHOWN_MS = 6000;
@@ -27,6 +27,12 @@ export function toast(text: string, tone: "ok" | "bad" = "ok", undo: Undo | null
 
 export const failed = (error: unknown): void => toast(error instanceof Error ? error.message : String(error), "bad");
 
+/** What was undone is told, and so is what could not be. */
+function undone(each: Toast): void {
+  drop(each.id);
+  each.undo?.run().then(() => toast("It is as it was before."), failed);
+}
+
 export function Toasts() {
   const shown = useSyncExternalStore((listener) => {
     listeners.add(listener);
@@ -38,7 +44,7 @@ export function Toasts() {
         <div key={each.id} className={`toast ${each.tone}`}>
           <span className="grow">{visible(each.text, 600)}</span>
           {each.undo ? (
-            <button type="button" className="button small" onClick={() => { each.undo?.run(); drop(each.id); }}>
+            <button type="button" className="button small" onClick={() => undone(each)}>
               {each.undo.label}
             </button>
           ) : null}

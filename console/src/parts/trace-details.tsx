@@ -5,10 +5,10 @@ import { Link } from "wouter";
 import { ask } from "../api/http.ts";
 import { useChanges } from "../api/live.ts";
 import type { Json, LogRow, Span } from "../api/types.ts";
-import { attribute, pairs, payload, spanFunction, spanTitle } from "../text/attributes.ts";
+import { attribute, payload, spanFunction, spanTitle } from "../text/attributes.ts";
 import { clock, count, duration, milliseconds, moment, percent, plural } from "../text/format.ts";
 import { type Bar, hue, layout, type Layout, serviceOf } from "../text/waterfall.ts";
-import { useNow } from "./clock.ts";
+import { Comparison } from "./comparison.tsx";
 import { CopyButton } from "./copy.tsx";
 import { Flame } from "./flame.tsx";
 import { JsonView } from "./json-view.tsx";
@@ -17,14 +17,11 @@ import { Block, Empty, Facts, Failure, Side, Tabs, Waiting } from "./page.tsx";
 import { to, usePlace } from "./place.ts";
 import { ServiceMap } from "./service-map.tsx";
 import { LongText, Text } from "./text.tsx";
+import { useTree } from "./tree.ts";
 import { Waterfall } from "./waterfall.tsx";
 
-interface Tree { roots: Span[] }
-
-const useTree = (id: string) => useQuery({ queryKey: ["trace", id], queryFn: ({ signal }) => ask<Tree>("engine::traces::tree", { trace_id: id }, signal), enabled: id !== "" });
-
 function eventValue(span: Span, name: string): Json | undefined {
-  for (const event of span.events ?? []) {
+  for (const event of span.events) {
     const found = attribute(event.attributes, name);
     if (found !== undefined) return found;
   }
@@ -88,7 +85,7 @@ function SpanDetails({ bar, shape, onChoose }: { bar: Bar; shape: Layout; onChoo
   const input = payload(span, "input");
   const output = payload(span, "output");
   const job = attribute(span.attributes, "messaging.message.id");
-  const attributes = pairs(span.attributes);
+  const attributes = span.attributes;
   const baggage = attributes.filter(([key]) => key.startsWith("baggage."));
   return (
     <section className="card span-card" aria-label="Span">
@@ -118,14 +115,14 @@ function SpanDetails({ bar, shape, onChoose }: { bar: Bar; shape: Layout; onChoo
       {input !== undefined ? <Block title="Input"><JsonView value={input} label="input" /></Block> : null}
       {output !== undefined ? <Block title="Output"><JsonView value={output} label="output" /></Block> : null}
       <Block title="Attributes" note={count(attributes.length)}><Attributes of={attributes} /></Block>
-      {span.events && span.events.length > 0 ? (
+      {span.events.length > 0 ? (
         <Block title="Events" note={count(span.events.length)}>
           <ul className="plain-list">
             {span.events.slice(0, 100).map((event, index) => (
               <li key={index}>
                 <details>
                   <summary><code className="muted">+{duration(milliseconds(event.timestamp_unix_nano) - bar.startMs)}</code> <Text mono>{event.name}</Text></summary>
-                  <JsonView value={Object.fromEntries(pairs(event.attributes))} label="event" />
+                  <JsonView value={Object.fromEntries(event.attributes)} label="event" />
                 </details>
               </li>
             ))}
@@ -133,7 +130,7 @@ function SpanDetails({ bar, shape, onChoose }: { bar: Bar; shape: Layout; onChoo
         </Block>
       ) : null}
       {baggage.length > 0 ? <Block title="Baggage"><Attributes of={baggage} /></Block> : null}
-      {span.links && span.links.length > 0 ? (
+      {span.links.length > 0 ? (
         <Block title="Links">
           <ul className="plain-list">{span.links.slice(0, 50).map((link, index) => <li key={index}><Link className="mono" href={to("/traces", { trace: link.trace_id, span: link.span_id })}>{link.trace_id.slice(0, 32)}</Link></li>)}</ul>
         </Block>
@@ -158,42 +155,6 @@ function Services({ shape }: { shape: Layout }) {
         ))}
       </div>
     </div>
-  );
-}
-
-function Compare({ shape, other }: { shape: Layout; other: string }) {
-  const found = useTree(other);
-  const now = useNow();
-  const second = useMemo(() => layout(found.data?.roots ?? [], now), [found.data, now]);
-  if (found.isPending) return <Waiting />;
-  const sum = (of: Layout): Map<string, { calls: number; ms: number }> => {
-    const sums = new Map<string, { calls: number; ms: number }>();
-    for (const bar of of.bars) {
-      const known = sums.get(spanTitle(bar.span)) ?? { calls: 0, ms: 0 };
-      sums.set(spanTitle(bar.span), { calls: known.calls + 1, ms: known.ms + bar.endMs - bar.startMs });
-    }
-    return sums;
-  };
-  const a = sum(shape);
-  const b = sum(second);
-  const names = [...new Set([...a.keys(), ...b.keys()])].sort((x, y) => Math.abs((b.get(y)?.ms ?? 0) - (a.get(y)?.ms ?? 0)) - Math.abs((b.get(x)?.ms ?? 0) - (a.get(x)?.ms ?? 0)));
-  return (
-    <table className="rows-plain">
-      <thead><tr><th scope="col">Span</th><th scope="col" className="end">this</th><th scope="col" className="end">other</th><th scope="col" className="end">difference</th></tr></thead>
-      <tbody>
-        {names.slice(0, 200).map((name) => {
-          const difference = (b.get(name)?.ms ?? 0) - (a.get(name)?.ms ?? 0);
-          return (
-            <tr key={name}>
-              <td><Text mono limit={100}>{name}</Text></td>
-              <td className="end nowrap">{a.has(name) ? `${duration(a.get(name)?.ms)}${(a.get(name)?.calls ?? 0) > 1 ? ` ×${a.get(name)?.calls ?? 0}` : ""}` : "–"}</td>
-              <td className="end nowrap">{b.has(name) ? `${duration(b.get(name)?.ms)}${(b.get(name)?.calls ?? 0) > 1 ? ` ×${b.get(name)?.calls ?? 0}` : ""}` : "–"}</td>
-              <td className={`end nowrap ${difference > 0 ? "bad-text" : "muted"}`}>{difference > 0 ? "+" : ""}{duration(difference)}</td>
-            </tr>
-          );
-        })}
-      </tbody>
-    </table>
   );
 }
 
@@ -233,14 +194,9 @@ export function TraceDetails({ id, onClose }: { id: string; onClose: () => void 
             {view === "flame" ? <Flame shape={shape} chosen={chosen?.span.span_id ?? null} onChoose={choose} /> : null}
             {view === "map" ? <ServiceMap shape={shape} onChoose={choose} /> : null}
             {view === "logs" ? logs.isPending ? <Waiting lines={4} /> : (logs.data?.logs.length ?? 0) === 0 ? <p className="muted">Nothing was logged in this trace.</p> : <LogLines rows={[...(logs.data?.logs ?? [])].reverse()} withTrace={false} /> : null}
-            {view === "compare" ? (
-              <>
-                <div className="field"><label htmlFor="compare">Trace to compare with</label><input id="compare" className="input mono" placeholder="trace id" defaultValue={at("compare")} onChange={(event) => { if (/^[0-9a-f]{32}$/.test(event.target.value.trim())) put({ compare: event.target.value.trim() }, { replace: true }); }} /></div>
-                {at("compare") ? <Compare shape={shape} other={at("compare")} /> : <p className="muted">Copy the id of another trace and put it here: what took longer stands on top.</p>}
-              </>
-            ) : null}
+            {view === "compare" ? <Comparison shape={shape} id={id} /> : null}
           </Tabs>
-          {chosen ? <SpanDetails key={chosen.span.span_id} bar={chosen} shape={shape} onChoose={choose} /> : <p className="muted">Choose a span to see its attributes, events, errors and logs.</p>}
+          {view === "compare" ? null : chosen ? <SpanDetails key={chosen.span.span_id} bar={chosen} shape={shape} onChoose={choose} /> : <p className="muted">Choose a span to see its attributes, events, errors and logs.</p>}
         </>
       ) : null}
     </Side>

@@ -24,7 +24,7 @@ export interface Layout {
 
 export interface ServiceShare { service: string; spans: number; errors: number; totalMs: number; selfMs: number }
 
-export const serviceOf = (span: Span): string => span.service_name ?? "unknown";
+export const serviceOf = (span: Span): string => span.service_name;
 
 const startOf = (span: Span): number => span.start_time_unix_nano / 1e6;
 
@@ -32,7 +32,7 @@ export function isRunning(span: Span): boolean {
   return span.running === true || span.pending === true || !span.end_time_unix_nano;
 }
 
-const endOf = (span: Span, nowMs: number): number => (isRunning(span) ? Math.max(nowMs, startOf(span)) : Math.max((span.end_time_unix_nano ?? 0) / 1e6, startOf(span)));
+const endOf = (span: Span, nowMs: number): number => (isRunning(span) ? Math.max(nowMs, startOf(span)) : Math.max(span.end_time_unix_nano / 1e6, startOf(span)));
 
 /** Time of a span in which none of its children ran: children that overlap count once. */
 export function ownTime(start: number, end: number, children: { startMs: number; endMs: number }[]): number {

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from iii.console.application import Reception, json_body
 from iii.console.desk import Desk
@@ -53,6 +53,24 @@ class CallRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     action: Enqueue | Void | None = None
 
 
+class CallFailure(Struct, kw_only=True):
+    """Why a call has no result."""
+
+    code: str
+    message: str
+    stacktrace: str | UnsetType = UNSET
+
+
+class CallOutcome(Struct, kw_only=True):
+    """What became of a call: `result` if `ok`, else `error`."""
+
+    ok: bool
+    result: Raw | UnsetType = UNSET
+    error: CallFailure | UnsetType = UNSET
+    duration_ms: float
+    trace_id: str
+
+
 class CallRoutes:
     """Of one application."""
 
@@ -75,24 +93,25 @@ async def ask(desk: Desk, request: web.Request) -> bytes:
     return await desk.door.call(asked.function_id, bytes(asked.payload), timeout_ms=READ_MS)
 
 
-async def call(desk: Desk, request: web.Request) -> Any:
+async def call(desk: Desk, request: web.Request) -> CallOutcome:
     """Whatever comes of the call is a result of the request."""
     asked = _decoded(await json_body(request), CallRequest)
     traceparent = new_traceparent()
     began = time.monotonic()
-    outcome: dict[str, Any]
+    result: Raw | UnsetType = UNSET
+    failure: CallFailure | UnsetType = UNSET
     try:
-        outcome = {"ok": True, "result": Raw(await _called(desk, asked, asked.action, traceparent))}
+        result = Raw(await _called(desk, asked, asked.action, traceparent))
     except InvocationError as error:
-        failure = {"code": error.code, "message": error.message}
-        if error.stacktrace is not None:
-            failure["stacktrace"] = error.stacktrace
-        outcome = {"ok": False, "error": failure}
+        stacktrace = UNSET if error.stacktrace is None else error.stacktrace
+        failure = CallFailure(code=error.code, message=error.message, stacktrace=stacktrace)
     except TimeoutError:
         text = f"no answer within {asked.timeout_ms} ms; the call was cancelled"
-        outcome = {"ok": False, "error": {"code": "TIMEOUT", "message": text}}
+        failure = CallFailure(code="TIMEOUT", message=text)
     duration_ms = round((time.monotonic() - began) * 1000, 3)
-    return {**outcome, "duration_ms": duration_ms, "trace_id": traceparent.split("-")[1]}
+    return CallOutcome(
+        ok=failure is UNSET, result=result, error=failure, duration_ms=duration_ms, trace_id=traceparent.split("-")[1]
+    )
 
 
 async def _called(desk: Desk, asked: CallRequest, action: Action, traceparent: str) -> bytes:

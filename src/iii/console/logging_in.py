@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Literal, NamedTuple
 
 import msgspec
 from aiohttp import web
@@ -28,12 +28,40 @@ class _Login(Struct, forbid_unknown_fields=True):
     token: str
 
 
+class EngineSeen(Struct):
+    """The engine that the console shows."""
+
+    connected: bool
+    url: str
+
+
+class ConsolePlace(NamedTuple):
+    """Whether the console is a module of its engine, and where the engine is."""
+
+    mode: Literal["module", "remote"]
+    engine: EngineSeen
+
+
+class SessionSeen(Struct, kw_only=True):
+    """What a visitor may do; `refused` are functions of buttons that the engine would refuse."""
+
+    login_required: bool
+    logged_in: bool
+    who: str | None
+    trusted: bool
+    csrf: str | None
+    refused: list[str]
+    may_proxy: bool
+    mode: Literal["module", "remote"]
+    engine: EngineSeen
+
+
 class LoggingIn:
     """Args:
-    place: where the console is, for pages: `mode`, `engine`.
+    place: where the console is, for pages.
     """
 
-    def __init__(self, reception: Reception, place: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, reception: Reception, place: Callable[[], ConsolePlace]) -> None:
         self._reception = reception
         self._place = place
 
@@ -47,18 +75,20 @@ class LoggingIn:
     async def _session(self, request: web.Request) -> web.Response:
         return json_response(self._described(self._reception.visitor(request)))
 
-    def _described(self, visitor: Visitor | None) -> dict[str, Any]:
+    def _described(self, visitor: Visitor | None) -> SessionSeen:
         anyone = self._reception.entrance.anyone
-        return {
-            "login_required": anyone is None,
-            "logged_in": visitor is not None,
-            "who": None if visitor is None else visitor.who,
-            "trusted": visitor is not None and visitor is anyone,
-            "csrf": None if visitor is None else visitor.csrf,
-            "refused": [] if visitor is None else visitor.door.refused(ACTIONS),
-            "may_proxy": visitor is not None and visitor.door.may_proxy,
-            **self._place(),
-        }
+        place = self._place()
+        return SessionSeen(
+            login_required=anyone is None,
+            logged_in=visitor is not None,
+            who=None if visitor is None else visitor.who,
+            trusted=visitor is not None and visitor is anyone,
+            csrf=None if visitor is None else visitor.csrf,
+            refused=[] if visitor is None else visitor.door.refused(ACTIONS),
+            may_proxy=visitor is not None and visitor.door.may_proxy,
+            mode=place.mode,
+            engine=place.engine,
+        )
 
     async def _login(self, request: web.Request) -> web.Response:
         """A token comes in the body alone: bodies are in no log and no history."""

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 from aiohttp import web
 
@@ -20,7 +20,7 @@ from iii.console.gate import ConsoleGate
 from iii.console.live.hub import FollowedTopics
 from iii.console.live.socket import LiveSocket
 from iii.console.live.topics import topics_of
-from iii.console.logging_in import LoggingIn
+from iii.console.logging_in import ConsolePlace, EngineSeen, LoggingIn
 from iii.console.pages import PageRoutes
 from iii.console.port import ConsolePort
 from iii.console.proxy import Proxy
@@ -39,7 +39,7 @@ class EnginePlace(NamedTuple):
         http_port, stream_port: None: nothing is served there.
     """
 
-    mode: str
+    mode: Literal["module", "remote"]
     url: str
     host: str
     http_port: int | None
@@ -140,6 +140,6 @@ class ConsoleServer:
             "enableFlow": self._config.enable_flow,
         }
 
-    def _described(self) -> dict[str, Any]:
+    def _described(self) -> ConsolePlace:
         place = self._place()
-        return {"mode": place.mode, "engine": {"connected": self.live.connected, "url": place.url}}
+        return ConsolePlace(place.mode, EngineSeen(self.live.connected, place.url))

@@ -109,7 +109,7 @@ async def test_figures_come_every_two_seconds(browser: Browser) -> None:
         for _ in range(10):
             await browser.call("math::add", {"a": 1, "b": 2})
         await live.until(lambda: any(row["calls_s"] > 0 for row in live.rows[1].values()))
-        await live.until(lambda: live.rows[2].get("math::add", {}).get("rate", 0) > 0)
+        await live.until(lambda: (live.rows[2].get("math::add", {}).get("rate") or 0) > 0)
 
 
 async def test_state_and_streams_that_change(browser: Browser) -> None:

@@ -48,6 +48,22 @@ class Metrics(Struct):
     functions: list[FunctionFigure] = []
 
 
+class Latency(Struct, kw_only=True):
+    """Percentiles: null without calls, and beyond the last bound of the histogram."""
+
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+
+
+class CallFigures(Latency, kw_only=True):
+    """Since the engine's start; null for what was never called."""
+
+    calls: int | None = None
+    errors: int | None = None
+    running: int | None = None
+
+
 async def read_metrics(desk: Desk, *, functions: bool = True) -> Metrics:
     """Without the metrics of workers."""
     # A time that nothing arrived in: the list of workers' metrics may be long
@@ -67,15 +83,15 @@ def percentile_ms(bounds_s: Sequence[float], counts: Sequence[int], share: float
     return None
 
 
-def percentiles(bounds_s: Sequence[float], counts: Sequence[int]) -> dict[str, float | None]:
-    """As rows have them."""
+def percentiles(bounds_s: Sequence[float], counts: Sequence[int]) -> dict[str, Any]:
+    """Members of `Latency`."""
     return {name: percentile_ms(bounds_s, counts, share) for name, share in PERCENTILES}
 
 
 def figures_of(figure: FunctionFigure | None) -> dict[str, Any]:
-    """Members of a row."""
+    """Members of `CallFigures`."""
     if figure is None:
-        return {"calls": None, "errors": None, "running": None, "p50_ms": None, "p95_ms": None, "p99_ms": None}
+        return {}
     counted = {"calls": figure.calls, "errors": figure.error, "running": figure.running}
     return {**counted, **percentiles(figure.bounds_s, figure.bucket_counts)}
 

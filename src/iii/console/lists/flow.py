@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import UNSET, Struct
 
 from iii.console.lists.paging import number_of
 from iii.console.lists.spans import SpanSeen, Subject, read_spans, subject_of, timer_of
@@ -15,6 +17,38 @@ if TYPE_CHECKING:
 
 SPANS = 2_000
 _DEPTH = 1_000
+
+
+class FlowNode(Struct, kw_only=True):
+    """What calls or is called; `p95_ms` is null without a call."""
+
+    id: str
+    kind: str
+    label: str
+    calls: int
+    errors: int
+    p95_ms: float | None
+
+
+class FlowEdge(Struct, kw_only=True, rename={"from_id": "from", "to_id": "to"}):
+    """Calls from a node to another; `rate` is per second, `calls` is 0 for a trigger that nothing came through."""
+
+    from_id: str
+    to_id: str
+    kind: str
+    calls: int
+    errors: int
+    rate: float
+
+
+class FlowMap(Struct, kw_only=True):
+    """Of some minutes; not `complete`: there were more spans than are looked at."""
+
+    nodes: list[FlowNode]
+    edges: list[FlowEdge]
+    from_ms: int
+    to_ms: int
+    complete: bool
 
 
 class Edge(NamedTuple):
@@ -72,7 +106,7 @@ def caller_of(
     return (None, None) if timer is None else (timer, span.service_name)
 
 
-async def flow(desk: Desk, query: Mapping[str, str]) -> Any:
+async def flow(desk: Desk, query: Mapping[str, str]) -> FlowMap:
     """Of the last minutes, and of triggers that nothing came through meanwhile."""
     minutes = max(1, number_of(query, "minutes", 15, 24 * 60))
     to_ms = int(time.time() * 1000)
@@ -90,44 +124,44 @@ async def flow(desk: Desk, query: Mapping[str, str]) -> Any:
     for span in found.spans:
         made.span(span, by_id)
     _bind(made, await read_triggers(desk))
-    return {
-        "nodes": [_node(made, subject, durations) for subject, durations in made.nodes.items()],
-        "edges": [
-            {
-                "from": edge.begin, "to": edge.end, "kind": edge.begin.partition(":")[0], "calls": calls, "errors": errors,
-                "rate": round(calls / (minutes * 60), 4),
-            }
+    return FlowMap(
+        nodes=[_node(made, subject, durations) for subject, durations in made.nodes.items()],
+        edges=[
+            FlowEdge(
+                from_id=edge.begin, to_id=edge.end, kind=edge.begin.partition(":")[0], calls=calls, errors=errors,
+                rate=round(calls / (minutes * 60), 4),
+            )
             for edge, (calls, errors) in made.edges.items()
         ],
-        "from_ms": from_ms, "to_ms": to_ms, "complete": found.total <= len(found.spans),
-    }  # fmt: skip
+        from_ms=from_ms, to_ms=to_ms, complete=found.total <= len(found.spans),
+    )  # fmt: skip
 
 
 def _bind(made: _Flow, triggers: Iterable[TriggerRow]) -> None:
     """What could call: routes, schedules and topics with their functions."""
     for trigger in triggers:
         row = trigger_row(trigger)
-        if row["internal"]:
+        if row.internal:
             continue
         target = Subject("function", trigger.function_id)
-        if "http" in row:
-            made.edge(Subject("http", f"{row['http']['method']} {row['http']['path']}"), target, 0)
-        elif "cron" in row:
+        if row.http is not UNSET:
+            made.edge(Subject("http", f"{row.http.method} {row.http.path}"), target, 0)
+        elif row.cron is not UNSET:
             made.edge(Subject("cron", trigger.function_id), target, 0)
-        elif "topic" in row:
-            made.edge(Subject("topic", row["topic"]), target, 0)
+        elif row.topic is not UNSET:
+            made.edge(Subject("topic", row.topic), target, 0)
         elif trigger.trigger_type.startswith(("state", "stream")):
             kind = trigger.trigger_type.partition(":")[0]
             made.edge(Subject(kind, kind), target, 0)
 
 
-def _node(made: _Flow, subject: Subject, durations: list[float]) -> dict[str, Any]:
+def _node(made: _Flow, subject: Subject, durations: list[float]) -> FlowNode:
     ordered = sorted(durations)
-    return {
-        "id": subject.id,
-        "kind": subject.kind,
-        "label": subject.label,
-        "calls": len(durations),
-        "errors": made.errors.get(subject, 0),
-        "p95_ms": round(ordered[min(int(len(ordered) * 0.95), len(ordered) - 1)], 3) if ordered else None,
-    }
+    return FlowNode(
+        id=subject.id,
+        kind=subject.kind,
+        label=subject.label,
+        calls=len(durations),
+        errors=made.errors.get(subject, 0),
+        p95_ms=round(ordered[min(int(len(ordered) * 0.95), len(ordered) - 1)], 3) if ordered else None,
+    )

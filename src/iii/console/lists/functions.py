@@ -11,12 +11,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from iii.console.backend.discovery import with_member
-from iii.console.lists.figures import FunctionFigure, figures_of, read_metrics
+from iii.console.lists.figures import CallFigures, FunctionFigure, figures_of, read_metrics
 from iii.console.lists.flow import caller_of
 from iii.console.lists.internal import is_internal_function
-from iii.console.lists.paging import facet, fits, page_query, yes
+from iii.console.lists.paging import FacetValue, facet, fits, page_query, yes
 from iii.console.lists.spans import SpanSeen, Subject, read_spans, subject_of
-from iii.console.lists.triggers import read_triggers, trigger_row
+from iii.console.lists.triggers import ShownTrigger, read_triggers, trigger_row
 from iii.console.refusal import Refusal
 from iii.protocol.errors import InvocationError
 
@@ -55,18 +55,66 @@ class _Functions(Struct):
     functions: list[_Function]
 
 
-async def functions(desk: Desk, query: Mapping[str, str]) -> Any:
+class ShownFunction(CallFigures, kw_only=True):
+    """A row of the list."""
+
+    function_id: str
+    namespace: str
+    worker_name: str
+    description: str | None
+    metadata: Any
+    internal: bool
+    replicas: int | None
+    has_schema: bool
+    triggers: int
+
+
+class FunctionPage(Struct, kw_only=True):
+    """Rows that are asked for, and what all of them can be selected by."""
+
+    rows: list[ShownFunction]
+    total: int
+    offset: int
+    limit: int
+    groups: list[FacetValue]
+    workers: list[FacetValue]
+    namespaces: list[FacetValue]
+    hidden: int
+
+
+class CallHistogram(CallFigures, kw_only=True):
+    """Figures of one function, with how long its calls took."""
+
+    sum_s: float
+    bounds_s: list[float]
+    bucket_counts: list[int]
+
+
+class CallerSeen(Struct):
+    """What has called a function, in the latest of its traces."""
+
+    kind: str
+    label: str
+    service: str | None
+    calls: int
+
+
+class FunctionStory(Struct, kw_only=True):
+    """One function: `function` is what `engine::functions::info` says, with `internal`."""
+
+    function: Raw
+    figures: CallHistogram | None
+    triggers: list[ShownTrigger]
+    callers: list[CallerSeen]
+    may_call: bool
+
+
+async def functions(desk: Desk, query: Mapping[str, str]) -> FunctionPage:
     asked = page_query(query)
     listed, metrics, triggers = await asyncio.gather(
         desk.read_as(_Functions, LIST, _ASKED), _figures(desk), read_triggers(desk)
     )
     rows = [row for row in listed.functions if yes(query, "internal") or not row.internal]
-    facets = {
-        "groups": facet(row.group for row in rows),
-        "workers": facet(row.worker_name for row in rows),
-        "namespaces": facet(row.namespace for row in rows),
-        "hidden": len(listed.functions) - len(rows),
-    }
     found = [
         row
         for row in rows
@@ -79,7 +127,16 @@ async def functions(desk: Desk, query: Mapping[str, str]) -> Any:
     ordered = _ordered(asked, found, metrics)
     shown = ordered[asked.offset : asked.offset + asked.limit]
     made = [_row(row, metrics.get(row.function_id), bound[row.namespace, row.function_id]) for row in shown]
-    return {"rows": made, "total": len(ordered), "offset": asked.offset, "limit": asked.limit, **facets}
+    return FunctionPage(
+        rows=made,
+        total=len(ordered),
+        offset=asked.offset,
+        limit=asked.limit,
+        groups=facet(row.group for row in rows),
+        workers=facet(row.worker_name for row in rows),
+        namespaces=facet(row.namespace for row in rows),
+        hidden=len(listed.functions) - len(rows),
+    )
 
 
 async def _figures(desk: Desk) -> dict[str, FunctionFigure]:
@@ -92,7 +149,7 @@ async def _figures(desk: Desk) -> dict[str, FunctionFigure]:
 
 def _ordered(asked: PageQuery, rows: list[_Function], metrics: Mapping[str, FunctionFigure]) -> list[_Function]:
     def figure(name: str) -> Any:
-        return lambda row: figures_of(metrics.get(row.function_id))[name]
+        return lambda row: figures_of(metrics.get(row.function_id)).get(name)
 
     keys: dict[str, Any] = {"id": lambda row: (row.function_id, row.namespace)}
     keys.update({name: figure(name) for name in ("calls", "errors", "running", "p50_ms", "p95_ms", "p99_ms")})
@@ -100,19 +157,19 @@ def _ordered(asked: PageQuery, rows: list[_Function], metrics: Mapping[str, Func
     return asked.order(rows, keys, "id")
 
 
-def _row(row: _Function, figure: FunctionFigure | None, triggers: int) -> dict[str, Any]:
-    return {
-        "function_id": row.function_id,
-        "namespace": row.namespace,
-        "worker_name": row.worker_name,
-        "description": row.description,
-        "metadata": row.metadata,
-        "internal": row.internal,
-        "replicas": row.replicas,
-        "has_schema": bytes(row.request_format) != b"null",
-        "triggers": triggers,
+def _row(row: _Function, figure: FunctionFigure | None, triggers: int) -> ShownFunction:
+    return ShownFunction(
+        function_id=row.function_id,
+        namespace=row.namespace,
+        worker_name=row.worker_name,
+        description=row.description,
+        metadata=row.metadata,
+        internal=row.internal,
+        replicas=row.replicas,
+        has_schema=bytes(row.request_format) != b"null",
+        triggers=triggers,
         **figures_of(figure),
-    }
+    )
 
 
 class _Detail(Struct):
@@ -121,7 +178,7 @@ class _Detail(Struct):
     metadata: Any = None
 
 
-async def function(desk: Desk, query: Mapping[str, str]) -> Any:
+async def function(desk: Desk, query: Mapping[str, str]) -> FunctionStory:
     """Schemas, figures, triggers, and who has called it."""
     function_id = query.get("id", "")
     if not function_id:
@@ -132,20 +189,26 @@ async def function(desk: Desk, query: Mapping[str, str]) -> Any:
     metrics, triggers, callers = await asyncio.gather(_figures(desk), read_triggers(desk), _callers(desk, function_id))
     figure = metrics.get(function_id)
     internal = is_internal_function(function_id, detail.metadata)
-    return {
-        "function": with_member(found, "internal", internal),
-        "figures": None if figure is None else {**figures_of(figure), **msgspec.structs.asdict(figure)},
-        "triggers": [
+    return FunctionStory(
+        function=with_member(found, "internal", internal),
+        figures=None if figure is None else _histogram(figure),
+        triggers=[
             trigger_row(each)
             for each in triggers
             if (each.namespace, each.function_id) == (detail.namespace, function_id)
         ],
-        "callers": callers,
-        "may_call": not desk.door.refused([function_id]),
-    }
+        callers=callers,
+        may_call=not desk.door.refused([function_id]),
+    )
 
 
-async def _callers(desk: Desk, function_id: str) -> list[dict[str, Any]]:
+def _histogram(figure: FunctionFigure) -> CallHistogram:
+    return CallHistogram(
+        sum_s=figure.sum_s, bounds_s=figure.bounds_s, bucket_counts=figure.bucket_counts, **figures_of(figure)
+    )
+
+
+async def _callers(desk: Desk, function_id: str) -> list[CallerSeen]:
     """Of the latest calls that have spans: what they were made by."""
     try:
         spans: list[SpanSeen] = []
@@ -163,7 +226,4 @@ async def _callers(desk: Desk, function_id: str) -> list[dict[str, Any]]:
             above, service = caller_of(span, subject, known)
             if above is not None and above != subject:
                 found[above, service] += 1
-    return [
-        {"kind": above.kind, "label": above.label, "service": service, "calls": calls}
-        for (above, service), calls in found.most_common(20)
-    ]
+    return [CallerSeen(above.kind, above.label, service, calls) for (above, service), calls in found.most_common(20)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw, Struct
 
-from iii.console.lists.figures import percentiles, read_metrics, summed
+from iii.console.lists.figures import FunctionFigure, Latency, percentiles, read_metrics, summed
 from iii.console.lists.internal import is_internal_function
 from iii.console.lists.paging import page_query
 from iii.console.lists.queues import queue_rows
@@ -74,23 +74,71 @@ class _Logs(Struct):
     logs: list[_Log]
 
 
-async def engine_events(desk: Desk, wanted: Collection[str], most: int, severity: int = 9) -> list[dict[str, Any]]:
+class EngineEvent(Struct, kw_only=True):
+    """A line of the engine's log about something that changed."""
+
+    at_ms: int
+    event: str
+    severity: str
+    text: str
+    trace_id: str | None
+    fields: dict[str, Any]
+
+
+class WorkersSeen(Struct, kw_only=True):
+    """How many are connected; `modules` are the engine's own."""
+
+    total: int
+    modules: int
+    by_status: dict[str, int]
+
+
+class QueuesSeen(Struct, kw_only=True):
+    """Of all queues and topics together."""
+
+    count: int
+    depth: int
+    in_flight: int
+    dlq: int
+
+
+class CallsSeen(Latency, kw_only=True):
+    """Since the engine's start."""
+
+    total: int
+    errors: int
+    running: int
+
+
+class Overview(Struct, kw_only=True):
+    """What the visitor may not see, or what does not run, is null."""
+
+    health: Raw | None
+    workers: WorkersSeen | None
+    functions: int | None
+    triggers: int | None
+    queues: QueuesSeen | None
+    alerts_firing: int | None
+    calls: CallsSeen | None
+    changes: list[EngineEvent]
+
+
+async def engine_events(desk: Desk, wanted: Collection[str], most: int, severity: int = 9) -> list[EngineEvent]:
     """Lines of the engine's log about certain events, at least that severe, newest first."""
     asked = {"service_name": "iii", "limit": _LOOKED_AT, "severity_min": severity}
     rows = (await desk.read_as(_Logs, "engine::logs::list", asked)).logs
     found = [row for row in rows if row.attributes.get("event") in wanted]
     return [
-        {
-            "at_ms": row.timestamp_unix_nano // 1_000_000, "event": row.attributes["event"], "severity": row.severity_text,
-            "text": str(row.body), "trace_id": row.trace_id,
-            "fields": {k: v for k, v in row.attributes.items() if k not in ("event", "target", "file", "line")},
-        }
+        EngineEvent(
+            at_ms=row.timestamp_unix_nano // 1_000_000, event=row.attributes["event"], severity=row.severity_text,
+            text=str(row.body), trace_id=row.trace_id,
+            fields={k: v for k, v in row.attributes.items() if k not in ("event", "target", "file", "line")},
+        )
         for row in found[:most]
     ]  # fmt: skip
 
 
-async def overview(desk: Desk, query: Mapping[str, str]) -> Any:
-    """What the visitor may not see, or what does not run, is null."""
+async def overview(desk: Desk, query: Mapping[str, str]) -> Overview:
     health, workers, functions, triggers, queues, alerts, metrics, changes = await asyncio.gather(
         _unless_refused(desk.read("engine::health::check")),
         _unless_refused(worker_rows(desk)),
@@ -101,24 +149,16 @@ async def overview(desk: Desk, query: Mapping[str, str]) -> Any:
         _unless_refused(read_metrics(desk)),
         _unless_refused(engine_events(desk, CHANGES, _SHOWN)),
     )
-    calls = None if metrics is None else summed(metrics)
-    return {
-        "health": None if health is None else Raw(health),
-        "workers": None if workers is None else _workers(workers),
-        "functions": None if functions is None else len(functions.functions),
-        "triggers": None if triggers is None else sum(not is_internal_function(each.function_id) for each in triggers),
-        "queues": None if queues is None else _queues(queues),
-        "alerts_firing": None if alerts is None else alerts.firing_count,
-        "calls": None
-        if calls is None
-        else {
-            "total": calls.calls,
-            "errors": calls.error,
-            "running": calls.running,
-            **percentiles(calls.bounds_s, calls.bucket_counts),
-        },
-        "changes": changes or [],
-    }
+    return Overview(
+        health=None if health is None else Raw(health),
+        workers=None if workers is None else _workers(workers),
+        functions=None if functions is None else len(functions.functions),
+        triggers=None if triggers is None else sum(not is_internal_function(each.function_id) for each in triggers),
+        queues=None if queues is None else _queues(queues),
+        alerts_firing=None if alerts is None else alerts.firing_count,
+        calls=None if metrics is None else _calls(summed(metrics)),
+        changes=changes or [],
+    )
 
 
 async def _unless_refused(question: Awaitable[Any]) -> Any:
@@ -128,21 +168,30 @@ async def _unless_refused(question: Awaitable[Any]) -> Any:
         return None
 
 
-def _workers(rows: list[bytes]) -> dict[str, Any]:
+def _workers(rows: list[bytes]) -> WorkersSeen:
     found = [msgspec.json.decode(row, type=_Row) for row in rows]
     workers = [row for row in found if row.runtime != "engine"]
     statuses = Counter(row.status for row in workers)
-    return {"total": len(workers), "modules": len(found) - len(workers), "by_status": dict(sorted(statuses.items()))}
+    return WorkersSeen(total=len(workers), modules=len(found) - len(workers), by_status=dict(sorted(statuses.items())))
 
 
-def _queues(rows: Mapping[str, bytes]) -> dict[str, Any]:
+def _queues(rows: Mapping[str, bytes]) -> QueuesSeen:
     found = [msgspec.json.decode(row, type=_Queue) for row in rows.values()]
-    return {
-        "count": len(found),
-        "depth": sum(row.depth for row in found),
-        "in_flight": sum(row.in_flight for row in found),
-        "dlq": sum(row.dlq_depth for row in found),
-    }
+    return QueuesSeen(
+        count=len(found),
+        depth=sum(row.depth for row in found),
+        in_flight=sum(row.in_flight for row in found),
+        dlq=sum(row.dlq_depth for row in found),
+    )
+
+
+def _calls(figure: FunctionFigure) -> CallsSeen:
+    return CallsSeen(
+        total=figure.calls,
+        errors=figure.error,
+        running=figure.running,
+        **percentiles(figure.bounds_s, figure.bucket_counts),
+    )
 
 
 async def events(desk: Desk, query: Mapping[str, str]) -> Any:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from msgspec import Struct
+
 from iii.console.refusal import Refusal
 from iii.protocol.limits import CONSOLE_PAGE_ROWS
 
@@ -13,6 +15,13 @@ T = TypeVar("T")
 
 _DEFAULT_ROWS = 50
 _FACETS = 200  # values of one facet
+
+
+class FacetValue(Struct):
+    """A value, and how many rows have it."""
+
+    value: str
+    count: int
 
 
 class PageQuery(NamedTuple):
@@ -71,10 +80,10 @@ def yes(query: Mapping[str, str], name: str) -> bool:
     return query.get(name, "").lower() in ("true", "1")
 
 
-def facet(values: Iterable[str | None]) -> list[dict[str, Any]]:
+def facet(values: Iterable[str | None]) -> list[FacetValue]:
     """Values with how many rows have them, in order."""
     found = Counter(value for value in values if value is not None)
-    return [{"value": value, "count": count} for value, count in sorted(found.most_common(_FACETS))]
+    return [FacetValue(value, count) for value, count in sorted(found.most_common(_FACETS))]
 
 
 def fits(text: str, *places: str | None) -> bool:

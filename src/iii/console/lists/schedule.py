@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -22,6 +21,15 @@ class Schedule(Struct):
     timezone: str | None = None
 
 
+class ShownSchedule(Struct, kw_only=True):
+    """What a row of a schedule has beside the others; `next` are Unix milliseconds."""
+
+    expression: str
+    text: str
+    timezone: str | None
+    next: list[int]
+
+
 def schedule_of(config: Schedule) -> Expression | None:
     """None: it is not a cron expression, or its time zone is unknown."""
     try:
@@ -35,13 +43,12 @@ def upcoming_ms(expression: Expression, after: datetime, most: int) -> Iterator[
     return (int(each.timestamp() * 1000) for each in expression.upcoming(after, most))
 
 
-def cron_members(config: Schedule) -> dict[str, Any]:
-    """What a row of a schedule has beside the others."""
+def shown_schedule(config: Schedule) -> ShownSchedule:
     expression = schedule_of(config)
     following = [] if expression is None else list(upcoming_ms(expression, datetime.now(UTC), NEXT))
     text = "not a cron expression" if expression is None else in_words(config.expression)
     zone = f" ({config.timezone})" if config.timezone not in (None, "UTC") else ""
-    return {"expression": config.expression, "text": f"{text}{zone}", "timezone": config.timezone, "next": following}
+    return ShownSchedule(expression=config.expression, text=f"{text}{zone}", timezone=config.timezone, next=following)
 
 
 _SHORTHANDS = {

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.console.lists.internal import is_internal_function
-from iii.console.lists.paging import facet, fits, number_of, page_query, yes
-from iii.console.lists.schedule import Schedule, cron_members, in_words, schedule_of, upcoming_ms
+from iii.console.lists.paging import FacetValue, facet, fits, number_of, page_query, yes
+from iii.console.lists.schedule import Schedule, ShownSchedule, in_words, schedule_of, shown_schedule, upcoming_ms
 from iii.console.refusal import Refusal
 from iii.protocol.route_path import InvalidPath, parse_path
 
@@ -38,6 +38,65 @@ class TriggerRow(Struct):
     state: str = "active"
 
 
+class ShownRoute(Struct):
+    """Of a trigger of type `http`."""
+
+    method: str
+    path: str
+    params: list[str]
+
+
+class ShownTrigger(Struct, kw_only=True):
+    """A row, with what its configuration means: `http`, `cron` or `topic`, or none of them."""
+
+    id: str
+    trigger_type: str
+    function_id: str
+    namespace: str
+    worker_name: str | None
+    config: Raw
+    metadata: Any
+    internal: bool
+    state: str
+    summary: str
+    http: ShownRoute | UnsetType = UNSET
+    cron: ShownSchedule | UnsetType = UNSET
+    topic: str | UnsetType = UNSET
+
+
+class TriggerPage(Struct, kw_only=True):
+    """Rows that are asked for, and what all of them can be selected by."""
+
+    rows: list[ShownTrigger]
+    total: int
+    offset: int
+    limit: int
+    types: list[FacetValue]
+    namespaces: list[FacetValue]
+    hidden: int
+
+
+class DueRow(Struct, kw_only=True):
+    """A schedule, and when it is due: Unix milliseconds; `truncated`: there are more."""
+
+    trigger_id: str
+    function_id: str
+    namespace: str
+    expression: str
+    text: str
+    timezone: str | None
+    at: list[int]
+    truncated: bool
+
+
+class DueSchedules(Struct, kw_only=True, rename={"from_ms": "from", "to_ms": "to"}):
+    """Of all schedules, from a time to another."""
+
+    rows: list[DueRow]
+    from_ms: int
+    to_ms: int
+
+
 class _Triggers(Struct):
     registered_triggers: list[TriggerRow]
 
@@ -61,20 +120,22 @@ async def read_triggers(desk: Desk) -> list[TriggerRow]:
     return (await desk.read_as(_Triggers, LIST, asked)).registered_triggers
 
 
-def trigger_row(trigger: TriggerRow) -> dict[str, Any]:
+def trigger_row(trigger: TriggerRow) -> ShownTrigger:
     """With what its configuration means."""
-    row = {
-        "id": trigger.id,
-        "trigger_type": trigger.trigger_type,
-        "function_id": trigger.function_id,
-        "namespace": trigger.namespace,
-        "worker_name": trigger.worker_name,
-        "config": trigger.config,
-        "metadata": trigger.metadata,
-        "internal": is_internal_function(trigger.function_id),
-        "state": trigger.state,
-    }
-    return {**row, "summary": _summary(trigger), **_meaning(trigger)}
+    row = ShownTrigger(
+        id=trigger.id,
+        trigger_type=trigger.trigger_type,
+        function_id=trigger.function_id,
+        namespace=trigger.namespace,
+        worker_name=trigger.worker_name,
+        config=trigger.config,
+        metadata=trigger.metadata,
+        internal=is_internal_function(trigger.function_id),
+        state=trigger.state,
+        summary=_summary(trigger),
+    )
+    _explain(row, trigger)
+    return row
 
 
 def _config(trigger: TriggerRow) -> _Config:
@@ -107,17 +168,16 @@ def _summary(trigger: TriggerRow) -> str:
     return str(config.topic) if config.topic else trigger.trigger_type
 
 
-def _meaning(trigger: TriggerRow) -> dict[str, Any]:
+def _explain(row: ShownTrigger, trigger: TriggerRow) -> None:
     config = _config(trigger)
     match trigger.trigger_type:
         case "http" | "api":
             path = f"/{str(config.api_path or '').lstrip('/')}"
-            return {
-                "http": {"method": str(config.http_method or "GET").upper(), "path": path, "params": _parameters(path)}
-            }
+            row.http = ShownRoute(str(config.http_method or "GET").upper(), path, _parameters(path))
         case "cron":
-            return {"cron": cron_members(_cron(trigger))}
-    return {"topic": config.topic} if isinstance(config.topic, str) else {}
+            row.cron = shown_schedule(_cron(trigger))
+        case _ if isinstance(config.topic, str):
+            row.topic = config.topic
 
 
 def _parameters(path: str) -> list[str]:
@@ -127,7 +187,7 @@ def _parameters(path: str) -> list[str]:
         return []
 
 
-async def triggers(desk: Desk, query: Mapping[str, str]) -> Any:
+async def triggers(desk: Desk, query: Mapping[str, str]) -> TriggerPage:
     asked = page_query(query)
     listed = await read_triggers(desk)
     rows = [each for each in listed if yes(query, "internal") or not is_internal_function(each.function_id)]
@@ -141,13 +201,15 @@ async def triggers(desk: Desk, query: Mapping[str, str]) -> Any:
     ]
     ordered = asked.order(found, _SORTS, "type")
     shown = ordered[asked.offset : asked.offset + asked.limit]
-    facets = {
-        "types": facet(each.trigger_type for each in rows),
-        "namespaces": facet(each.namespace for each in rows),
-        "hidden": len(listed) - len(rows),
-    }
-    page = {"total": len(ordered), "offset": asked.offset, "limit": asked.limit}
-    return {"rows": [trigger_row(each) for each in shown], **page, **facets}
+    return TriggerPage(
+        rows=[trigger_row(each) for each in shown],
+        total=len(ordered),
+        offset=asked.offset,
+        limit=asked.limit,
+        types=facet(each.trigger_type for each in rows),
+        namespaces=facet(each.namespace for each in rows),
+        hidden=len(listed) - len(rows),
+    )
 
 
 _SORTS: Mapping[str, Any] = {
@@ -157,7 +219,7 @@ _SORTS: Mapping[str, Any] = {
 }
 
 
-async def schedules(desk: Desk, query: Mapping[str, str]) -> Any:
+async def schedules(desk: Desk, query: Mapping[str, str]) -> DueSchedules:
     """When schedules are due, in a span of time; the next day unless asked otherwise."""
     now = datetime.now(UTC)
     begin_ms = number_of(query, "from", int(now.timestamp() * 1000), 4_000_000_000_000)
@@ -169,22 +231,22 @@ async def schedules(desk: Desk, query: Mapping[str, str]) -> Any:
     for trigger in await read_triggers(desk):
         if trigger.trigger_type == "cron":
             rows.append(_due(trigger, begin, end_ms))
-    rows.sort(key=lambda row: (row["at"] or [end_ms], row["function_id"]))
-    return {"rows": rows, "from": begin_ms, "to": end_ms}
+    rows.sort(key=lambda row: (row.at or [end_ms], row.function_id))
+    return DueSchedules(rows=rows, from_ms=begin_ms, to_ms=end_ms)
 
 
-def _due(trigger: TriggerRow, begin: datetime, end_ms: int) -> dict[str, Any]:
+def _due(trigger: TriggerRow, begin: datetime, end_ms: int) -> DueRow:
     config = _cron(trigger)
     expression = schedule_of(config)
     times = [] if expression is None else list(upcoming_ms(expression, begin, _TIMES + 1))
     at = [each for each in times if each < end_ms]
-    return {
-        "trigger_id": trigger.id,
-        "function_id": trigger.function_id,
-        "namespace": trigger.namespace,
-        "expression": config.expression,
-        "text": in_words(config.expression),
-        "timezone": config.timezone,
-        "at": at[:_TIMES],
-        "truncated": len(at) > _TIMES,
-    }
+    return DueRow(
+        trigger_id=trigger.id,
+        function_id=trigger.function_id,
+        namespace=trigger.namespace,
+        expression=config.expression,
+        text=in_words(config.expression),
+        timezone=config.timezone,
+        at=at[:_TIMES],
+        truncated=len(at) > _TIMES,
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from iii.console.lists.figures import FunctionFigure, added, percentiles, read_metrics, summed
+from iii.console.lists.figures import FunctionFigure, Latency, added, percentiles, read_metrics, summed
 from iii.console.lists.queues import queue_rows
 from iii.console.live.feed import Feed, RowsFeed
 from iii.console.live.topic import Topic
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from iii.console.desk import Desk
 
 SAMPLES = 900  # half an hour
+_EACH_S = 2.0
+_SOON_S = 0.5  # from the first look to the one that can be compared with it
 _WINDOW_S = 10.0  # over which functions have rates
 _QUIET = 30  # looks after which a function that is not called is no longer shown
 _encode = msgspec.json.Encoder().encode
@@ -29,10 +31,33 @@ class _Queue(Struct):
     dlq_depth: int = 0
 
 
+class MetricsSample(Latency, kw_only=True):
+    """Of all functions of workers together, since the sample before; null: what the visitor may not see."""
+
+    at_ms: int
+    calls_s: float
+    errors_s: float
+    running: int
+    workers: int
+    queue_depth: int | None
+    dlq: int | None
+
+
+class Rate(Latency, kw_only=True):
+    """Of one function: `rate` and `error_rate` are calls and errors per second, null until there is a look to compare with."""
+
+    function_id: str
+    calls: int
+    errors: int
+    running: int
+    rate: float | None
+    error_rate: float | None
+
+
 class MetricsTopic(Topic):
     """A sample each two seconds; they are kept while nobody looks, and so is the gap."""
 
-    interval_s = 2.0
+    interval_s = _SOON_S
 
     def __init__(self, params: bytes) -> None:
         self._rows: deque[tuple[str, bytes]] = deque(maxlen=SAMPLES)
@@ -49,20 +74,22 @@ class MetricsTopic(Topic):
         metrics = await read_metrics(desk)
         now, total, last = time.monotonic(), summed(metrics), self._last
         self._last = (now, total)
-        if last is None or now - last[0] > 10 * self.interval_s or total.calls < last[1].calls:
+        if last is None or now - last[0] > 10 * _EACH_S or total.calls < last[1].calls:
+            self.interval_s = _SOON_S
             return self._samples.update(dict(self._rows))  # the first one, or the engine is another one
+        self.interval_s = _EACH_S
         passed_s = max(now - last[0], 0.001)
         buckets = added(total.bucket_counts, last[1].bucket_counts, -1)
         at_ms = int(time.time() * 1000)
-        sample = {
-            "at_ms": at_ms,
-            "calls_s": round((total.calls - last[1].calls) / passed_s, 3),
-            "errors_s": round((total.error - last[1].error) / passed_s, 3),
-            "running": total.running,
+        sample = MetricsSample(
+            at_ms=at_ms,
+            calls_s=round((total.calls - last[1].calls) / passed_s, 3),
+            errors_s=round((total.error - last[1].error) / passed_s, 3),
+            running=total.running,
             **percentiles(total.bounds_s, buckets),
-            "workers": metrics.engine_metrics.workers.active,
+            workers=metrics.engine_metrics.workers.active,
             **self._queues,
-        }
+        )
         self._rows.append((str(at_ms), _encode(sample)))
         return self._samples.update(dict(self._rows))
 
@@ -79,7 +106,7 @@ async def _queues(desk: Desk) -> dict[str, Any]:
 class RatesTopic(Topic):
     """Functions that are called, with rates of the last ten seconds."""
 
-    interval_s = 2.0
+    interval_s = _SOON_S
 
     def __init__(self, params: bytes) -> None:
         self._past: deque[tuple[float, dict[str, FunctionFigure]]] = deque()
@@ -91,10 +118,11 @@ class RatesTopic(Topic):
         figures = {each.function_id: each for each in (await read_metrics(desk)).functions}
         now = time.monotonic()
         self._past.append((now, figures))
-        while len(self._past) > 2 and now - self._past[0][0] > _WINDOW_S + self.interval_s:
+        while len(self._past) > 2 and now - self._past[0][0] > _WINDOW_S + _EACH_S:
             self._past.popleft()
         before_at, before = self._past[0]
-        passed_s = max(now - before_at, 0.001)
+        passed_s = None if len(self._past) == 1 else max(now - before_at, 0.001)
+        self.interval_s = _SOON_S if passed_s is None else _EACH_S
         rows: dict[str, bytes] = {}
         for function_id, figure in figures.items():
             earlier = before.get(function_id, FunctionFigure(function_id))
@@ -106,15 +134,15 @@ class RatesTopic(Topic):
         return self._rows.update(rows)
 
 
-def _rate(figure: FunctionFigure, earlier: FunctionFigure, calls: int, passed_s: float) -> dict[str, Any]:
+def _rate(figure: FunctionFigure, earlier: FunctionFigure, calls: int, passed_s: float | None) -> Rate:
     errors = max(0, figure.error - earlier.error)
     buckets = added(figure.bucket_counts, earlier.bucket_counts, -1)
-    return {
-        "function_id": figure.function_id,
-        "calls": figure.calls,
-        "errors": figure.error,
-        "running": figure.running,
-        "rate": round(calls / passed_s, 3),
-        "error_rate": round(errors / passed_s, 3),
+    return Rate(
+        function_id=figure.function_id,
+        calls=figure.calls,
+        errors=figure.error,
+        running=figure.running,
+        rate=None if passed_s is None else round(calls / passed_s, 3),
+        error_rate=None if passed_s is None else round(errors / passed_s, 3),
         **percentiles(figure.bounds_s, buckets),
-    }
+    )

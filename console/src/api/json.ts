@@ -1,0 +1,2 @@
+/** Anything that workers send. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
