@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link } from "wouter";
 
+import type { SessionRow } from "../api/answers.ts";
 import { get } from "../api/http.ts";
 import { useLive } from "../api/live.ts";
 import type { ActionRow, EngineEvent, WorkerRow } from "../api/types.ts";
@@ -9,13 +10,12 @@ import { useNow } from "../parts/clock.ts";
 import { type Column, Grid } from "../parts/grid.tsx";
 import { Empty, Failure, Head, Search, Segments, Side, Split } from "../parts/page.tsx";
 import { to, usePlace } from "../parts/place.ts";
-import { letIn, Rights, type RightsRow } from "../parts/rights.tsx";
+import { letIn, Rights } from "../parts/rights.tsx";
 import { useSession } from "../parts/session.ts";
 import { Text } from "../parts/text.tsx";
 
 import { age, clock, count, moment } from "../text/format.ts";
 
-interface SessionRow { worker_id: string; name: string | null; namespace: string; runtime: string | null; ip_address: string | null; connected_at_ms: number; rights: RightsRow | null }
 interface Answer { sessions: SessionRow[]; total: number; denied: EngineEvent[] }
 
 function sessions(now: number): Column<SessionRow>[] {

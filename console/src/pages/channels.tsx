@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link } from "wouter";
 
+import type { ChannelList, ChannelRow } from "../api/answers.ts";
 import { ask } from "../api/http.ts";
 import { useNow } from "../parts/clock.ts";
 import { type Column, Grid } from "../parts/grid.tsx";
@@ -10,8 +11,6 @@ import { to, usePlace } from "../parts/place.ts";
 import { Text } from "../parts/text.tsx";
 import { age, bytes, count, moment } from "../text/format.ts";
 import { sorted, type Sortable } from "../text/sorted.ts";
-
-interface ChannelRow { id: string; kind: string; worker_id: string | null; worker_name: string | null; writer: string; reader: string; waiting_messages: number; waiting_bytes: number; total_bytes: number; created_at_ms: number }
 
 const LIMIT = 1000;
 const SAMPLE = `channel = await worker.create_channel_async()
@@ -57,7 +56,7 @@ function Details({ row, onClose }: { row: ChannelRow; onClose: () => void }) {
 export default function Channels() {
   const { at, put } = usePlace();
   const now = useNow();
-  const found = useQuery({ queryKey: ["channels"], refetchInterval: 2000, queryFn: ({ signal }) => ask<{ channels: ChannelRow[]; total: number }>("engine::channels::list", { limit: LIMIT }, signal), placeholderData: (old) => old });
+  const found = useQuery({ queryKey: ["channels"], refetchInterval: 2000, queryFn: ({ signal }) => ask<ChannelList>("engine::channels::list", { limit: LIMIT }, signal), placeholderData: (old) => old });
   const by = at("sort") || "age";
   const descending = at("order") === "desc";
   const search = at("q").toLowerCase();

@@ -1,12 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 
+import type { Past } from "../api/answers.ts";
 import { ask } from "../api/http.ts";
 import { count, duration } from "../text/format.ts";
 import type { Line } from "./chart.tsx";
 import { Chart } from "./lazy-chart.tsx";
 import { Failure } from "./page.tsx";
-
-interface Past { at: number[]; waiting: (number | null)[]; active: (number | null)[]; delayed: (number | null)[]; dead: (number | null)[]; oldest_age_s: (number | null)[] }
 
 const STATES: Line[] = [
   { name: "waiting", colour: "--chart-6", value: count, fill: true },

@@ -1,6 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 
+import type { BacklogPage, BacklogRow } from "../api/answers.ts";
 import { ask } from "../api/http.ts";
 import type { QueueRow } from "../api/types.ts";
 import { age, bytes, clock, plural } from "../text/format.ts";
@@ -8,9 +9,6 @@ import { useNow } from "./clock.ts";
 import { Empty, Failure, Segments, Waiting } from "./page.tsx";
 import { to, usePlace } from "./place.ts";
 import { Text } from "./text.tsx";
-
-interface Job { id: string; function_id: string | null; attempts: number; max_attempts: number | null; created_at: number; size_bytes: number; priority: number; ready_at: number | null; started_at: number | null; error: string | null }
-interface JobPage { jobs: Job[]; next: string | null }
 
 const STATES = ["waiting", "active", "delayed"] as const;
 const NOTHING: Record<(typeof STATES)[number], string> = {
@@ -28,16 +26,16 @@ export function QueueJobs({ queue }: { queue: QueueRow }) {
   const found = useInfiniteQuery({
     queryKey: ["queue-jobs", queue.name, state],
     initialPageParam: null as string | null,
-    queryFn: ({ pageParam, signal }) => ask<JobPage>("engine::queue::jobs", { queue: queue.name, state, limit: LIMIT, ...(pageParam === null ? {} : { after: pageParam }) }, signal),
+    queryFn: ({ pageParam, signal }) => ask<BacklogPage>("engine::queue::jobs", { queue: queue.name, state, limit: LIMIT, ...(pageParam === null ? {} : { after: pageParam }) }, signal),
     getNextPageParam: (last) => last.next,
     refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) <= 1 ? 2000 : false),
   });
   const jobs = found.data?.pages.flatMap((page) => page.jobs) ?? [];
   const counts = { waiting: Math.max(0, queue.depth - queue.in_flight - queue.delayed), active: queue.in_flight, delayed: queue.delayed };
-  const when = (job: Job): string => (state === "delayed" && job.ready_at !== null ? `due ${clock(job.ready_at)}` : state === "active" && job.started_at !== null ? `for ${age(job.started_at, now)}` : `since ${age(job.created_at, now)}`);
+  const when = (job: BacklogRow): string => (state === "delayed" && job.ready_at !== null ? `due ${clock(job.ready_at)}` : state === "active" && job.started_at !== null ? `for ${age(job.started_at, now)}` : `since ${age(job.created_at, now)}`);
   return (
     <>
-      <Segments label="State" value={state} options={STATES.map((value) => ({ value, title: value, ...(counts[value] === undefined ? {} : { count: counts[value] }) }))} onChange={(value) => put({ state: value === "waiting" ? null : value })} />
+      <Segments label="State" value={state} options={STATES.map((value) => ({ value, title: value, count: counts[value] }))} onChange={(value) => put({ state: value === "waiting" ? null : value })} />
       {found.error ? <Failure error={found.error} /> : found.isPending ? <Waiting lines={3} /> : jobs.length === 0 ? <Empty title={`Nothing is ${state}`}>{NOTHING[state]}</Empty> : null}
       <ul className="dead" aria-label="Jobs">
         {jobs.map((job) => (

@@ -1,12 +1,6 @@
-import type { Json } from "../api/types.ts";
+import type { AllowedRow, RightsRow } from "../api/answers.ts";
 import { Block, Facts } from "./page.tsx";
 import { Text } from "./text.tsx";
-
-export interface Allowed { match: string[] | null; metadata: Record<string, Json> | null; namespace: string | null }
-export interface RightsRow {
-  listener: string; who: string; entrance: string; roles: string[]; allowed: Allowed[]; exposed: Allowed[]; forbidden: string[]; namespaces: string[]; registers: string[] | null;
-  trigger_types: string[] | null; registers_trigger_types: boolean; calls_urls: boolean; prefix: string | null;
-}
 
 const ENTRANCES: Record<string, string> = { token: "token", certificate: "certificate", auth: "auth function", anonymous: "no token asked for" };
 
@@ -17,7 +11,7 @@ function Texts({ label, of, none }: { label: string; of: string[]; none: string 
   return <ul className="names" aria-label={label}>{of.map((text, index) => <li key={index}><Text mono limit={200} className="wrap-text">{text}</Text></li>)}</ul>;
 }
 
-function Filters({ label, of, none }: { label: string; of: Allowed[]; none: string }) {
+function Filters({ label, of, none }: { label: string; of: AllowedRow[]; none: string }) {
   if (of.length === 0) return <p className="muted">{none}</p>;
   return (
     <div role="group" aria-label={label} className="stack tight">
