@@ -4,6 +4,8 @@ import re
 
 from playwright.sync_api import expect
 
+import iii
+from tests.console.shop import Shop
 from tests.console.window import Window
 
 
@@ -80,3 +82,30 @@ def test_a_list_is_walked_by_keys(window: Window) -> None:
     page.keyboard.press("k")
     page.keyboard.press("Enter")
     expect(page.get_by_role("region", name="Details")).to_contain_text("billing::charge")
+
+
+def test_23_check_14_a_worker_is_disconnected_and_comes_back(window: Window, shop: Shop) -> None:
+    guest = iii.register_worker(shop.engine.url, iii.InitOptions(worker_name="guest", otel={"enabled": False}))
+    try:
+        guest.register_function("guests::one", lambda data: data)
+        guest.list_functions()  # answered when everything is registered
+        page = window.open("/workers")
+        page.get_by_role("row", name=re.compile("guest")).click()
+        details = page.get_by_role("region", name="Details")
+        details.get_by_role("button", name="Disconnect…").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("It runs no call now.")
+        dialog.get_by_role("button", name="Disconnect", exact=True).click()
+        expect(page.get_by_text("guest is disconnected; 0 calls failed.")).to_be_visible()
+        shop.until(lambda: shop.ask("engine::functions::info", function_id="guests::one"), "the guest again")
+        expect(page.get_by_role("row", name=re.compile("guest"))).to_have_count(1)
+    finally:
+        guest.shutdown()
+
+
+def test_a_function_has_its_figures_over_time(window: Window, shop: Shop) -> None:
+    page = window.open("/functions?id=orders::place&tab=figures")
+    panel = page.get_by_role("tabpanel")
+    expect(panel.get_by_role("img", name=re.compile(r"^Calls and errors per second: calls.s \d"))).to_be_visible()
+    expect(panel.get_by_role("img", name=re.compile(r"^Latency: p50 \d"))).to_be_visible()
+    expect(panel.get_by_role("list", name="Latency of all calls by bucket")).to_be_visible()

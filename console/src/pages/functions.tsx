@@ -9,12 +9,13 @@ import type { FunctionDetail, FunctionPage, FunctionRow, Rate } from "../api/typ
 import { CallBox } from "../parts/call.tsx";
 import { Choice } from "../parts/choice.tsx";
 import { CopyButton } from "../parts/copy.tsx";
+import type { Line } from "../parts/chart.tsx";
 import { type Column, Grid } from "../parts/grid.tsx";
-import { useHistory } from "../parts/history.ts";
+import { useSamples } from "../parts/history.ts";
 import { JsonView } from "../parts/json-view.tsx";
+import { Chart } from "../parts/lazy-chart.tsx";
 import { Block, Empty, Facts, Failure, Head, Search, Side, Split, Tabs, Waiting } from "../parts/page.tsx";
 import { to, usePlace } from "../parts/place.ts";
-import { Spark } from "../parts/spark.tsx";
 import { Prose, Text } from "../parts/text.tsx";
 import { Toggle } from "../parts/toggle.tsx";
 import { count, duration, percent, plural, rate } from "../text/format.ts";
@@ -61,11 +62,21 @@ function Buckets({ bounds, counts }: { bounds: number[]; counts: number[] }) {
   );
 }
 
+const CALLS: Line[] = [
+  { name: "calls/s", colour: "--chart-1", value: rate, fill: true },
+  { name: "errors/s", colour: "--bad", value: rate },
+];
+const LATENCY: Line[] = [
+  { name: "p50", colour: "--chart-4", value: duration },
+  { name: "p95", colour: "--chart-1", value: duration },
+  { name: "p99", colour: "--chart-2", value: duration },
+];
+
 function Performance({ detail, live }: { detail: FunctionDetail; live: Rate | undefined }) {
   const figures = detail.figures;
   const id = detail.function.function_id;
-  const rates = useHistory(id, "rate", live?.rate, null);
-  const p95 = useHistory(id, "p95", live?.p95_ms, null);
+  const samples = useSamples(id, live);
+  const times = samples.map((sample) => sample.at / 1000);
   if (!figures?.calls && !live) return <p className="muted">It was not called since the engine started.</p>;
   const calls = live?.calls ?? figures?.calls ?? 0;
   const errors = live?.errors ?? figures?.errors ?? 0;
@@ -81,10 +92,12 @@ function Performance({ detail, live }: { detail: FunctionDetail; live: Rate | un
           ["p99", duration(live?.p99_ms ?? figures?.p99_ms)],
         ]}
       />
-      <div className="loads">
-        <div><div className="muted small-text">calls/s</div><div className="row"><span className="load-value">{rate(live?.rate ?? 0)}</span><Spark values={rates} label="Calls per second while this page is open" /></div></div>
-        <div><div className="muted small-text">p95</div><div className="row"><span className="load-value">{duration(live?.p95_ms ?? figures?.p95_ms)}</span><Spark values={p95} label="p95 while this page is open" /></div></div>
-      </div>
+      <Block title="Calls and errors" note="of ten seconds each, while the console is open">
+        <Chart label="Calls and errors per second" times={times} series={[samples.map((sample) => sample.value.rate), samples.map((sample) => sample.value.error_rate)]} lines={CALLS} format={rate} />
+      </Block>
+      <Block title="Latency" note="of ten seconds each, while the console is open">
+        <Chart label="Latency" times={times} series={[samples.map((sample) => sample.value.p50_ms), samples.map((sample) => sample.value.p95_ms), samples.map((sample) => sample.value.p99_ms)]} lines={LATENCY} format={duration} />
+      </Block>
       {figures ? <Block title="How long calls took"><Buckets bounds={figures.bounds_s} counts={figures.bucket_counts} /></Block> : null}
     </>
   );

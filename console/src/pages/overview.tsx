@@ -85,7 +85,8 @@ export default function Overview() {
   const health = useLive<HealthRow>("health", (row) => row.name);
   const overview = useQuery({ queryKey: ["overview"], queryFn: ({ signal }) => get<Answer>("/api/v1/overview", {}, signal) });
   const client = useQueryClient();
-  const moved = `${workers.rows.length} ${sum(queues.rows, (row) => row.dlq_depth)} ${health.rev}`;
+  // Who is there, and not how many: a deployment puts one in the place of another
+  const moved = `${workers.rows.map((row) => row.id).join()} ${sum(queues.rows, (row) => row.dlq_depth)} ${health.rev}`;
   useEffect(() => {
     const timer = setTimeout(() => void client.invalidateQueries({ queryKey: ["overview"] }), 400);
     return () => clearTimeout(timer);

@@ -4,7 +4,7 @@ import { Link } from "wouter";
 
 import { act, ask, get } from "../api/http.ts";
 import { useLive } from "../api/live.ts";
-import type { LogRow, WorkerDetail, WorkerRow } from "../api/types.ts";
+import type { Json, LogRow, WorkerDetail, WorkerRow } from "../api/types.ts";
 import { useNow } from "../parts/clock.ts";
 import { CopyButton } from "../parts/copy.tsx";
 import { useConfirm } from "../parts/dialog.tsx";
@@ -15,7 +15,7 @@ import { to, usePlace } from "../parts/place.ts";
 import { useMay } from "../parts/session.ts";
 import { Spark } from "../parts/spark.tsx";
 import { Prose, Text } from "../parts/text.tsx";
-import { toast } from "../parts/toast.tsx";
+import { failed, toast } from "../parts/toast.tsx";
 import { Toggle } from "../parts/toggle.tsx";
 import { useHistory } from "../parts/history.ts";
 import { age, bytes, count, duration, moment, percent, plural, span } from "../text/format.ts";
@@ -100,6 +100,13 @@ function Life({ row }: { row: WorkerRow }) {
   return <LogLines rows={own.slice(0, 30)} />;
 }
 
+const DRAIN_MS = 600_000;
+
+function leftText(name: string, answer: Json): string {
+  const left = answer as { finished: boolean; calls_failed: number };
+  return left.finished ? `${name} has left: everything it ran has ended.` : `${name} has left: ${plural(left.calls_failed, "call")} were cut off.`;
+}
+
 function Details({ row, onClose }: { row: WorkerRow; onClose: () => void }) {
   const now = useNow();
   const may = useMay();
@@ -116,9 +123,25 @@ function Details({ row, onClose }: { row: WorkerRow; onClose: () => void }) {
       </>
     ),
     action: "Drain",
-    run: async () => {
-      await act("engine::workers::drain", { worker_id: row.id });
+    run: () => {
+      // It answers when the worker has left: nobody waits in front of a dialog for that
+      act("engine::workers::drain", { worker_id: row.id }, { timeout_ms: DRAIN_MS }).then((left) => toast(leftText(name, left)), failed);
       toast(`${name} is draining.`);
+      return Promise.resolve();
+    },
+  });
+  const disconnect = (): void => question({
+    title: "Disconnect this worker?",
+    says: (
+      <>
+        <p>The connection of <Text className="strong">{name}</Text> ends at once. {row.active_invocations > 0 ? `Its ${plural(row.active_invocations, "running call")} fail with invocation_stopped.` : "It runs no call now."}</p>
+        <p className="muted">Its client connects again by itself. To take it out of service, drain it.</p>
+      </>
+    ),
+    action: "Disconnect",
+    run: async () => {
+      const answer = (await act("engine::workers::disconnect", { worker_id: row.id })) as { calls_failed: number };
+      toast(`${name} is disconnected; ${plural(answer.calls_failed, "call")} failed.`);
     },
   });
   return (
@@ -134,10 +157,11 @@ function Details({ row, onClose }: { row: WorkerRow; onClose: () => void }) {
         </>
       }
       actions={
-        isPart(row) || !may("engine::workers::drain") ? null : (
-          <button type="button" className="button danger small" onClick={drain} disabled={row.status === "draining"}>
-            Drain…
-          </button>
+        isPart(row) ? null : (
+          <>
+            {may("engine::workers::drain") ? <button type="button" className="button danger small" onClick={drain} disabled={row.status === "draining"}>Drain…</button> : null}
+            {may("engine::workers::disconnect") ? <button type="button" className="button danger small" onClick={disconnect}>Disconnect…</button> : null}
+          </>
         )
       }
     >

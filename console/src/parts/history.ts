@@ -20,3 +20,22 @@ export function useHistory(id: string, name: string, value: number | null | unde
   }, [key, value, at]);
   return values;
 }
+
+export interface Past<Value> { at: number; value: Value }
+
+const MOST_PASTS = 200;
+const past = new Map<string, Past<unknown>[]>();
+
+/** All that a row has said while the console is open; the same row is one value. */
+export function useSamples<Value extends object>(id: string, value: Value | undefined): Past<Value>[] {
+  const [samples, setSamples] = useState<Past<Value>[]>(() => (past.get(id) ?? []) as Past<Value>[]);
+  useEffect(() => {
+    const known = (past.get(id) ?? []) as Past<Value>[];
+    if (value === undefined || known[known.length - 1]?.value === value) return;
+    if (past.size >= MOST_PASTS && !past.has(id)) past.clear();
+    const next = [...known, { at: Date.now(), value }].slice(-KEPT);
+    past.set(id, next);
+    setSamples(next);
+  }, [id, value]);
+  return samples;
+}

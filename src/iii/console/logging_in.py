@@ -16,7 +16,8 @@ from iii.protocol.access_token import LONGEST
 from iii.protocol.limits import CONSOLE_LOGIN_BYTES, CONSOLE_SILENT_S
 
 ACTIONS = (
-    "engine::workers::drain", "iii::queue::redrive", "iii::queue::redrive_message", "iii::queue::discard_message", "queue::redrive_edited", "engine::queue::pause",
+    "engine::workers::drain", "engine::workers::disconnect", "iii::queue::redrive", "iii::queue::redrive_message",
+    "iii::queue::discard_message", "queue::redrive_edited", "engine::queue::pause",
     "engine::queue::resume", "engine::queue::purge", "engine::queue::cancel", "engine::invocations::cancel", "state::set", "state::delete",
     "state::compare_and_set", "stream::set", "stream::delete", "stream::send", "publish", "iii::durable::publish", "configuration::set",
     "configuration::delete", "configuration::get", "engine::logs::clear", "engine::traces::clear", "engine::alerts::evaluate",
