@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, compress
 from operator import attrgetter
 
+from iii.modules.observability.spans.filters import Pair, having_all
 from iii.modules.observability.spans.ordered import Ordered
 from iii.modules.observability.spans.page import PageOfRows
 from iii.modules.observability.spans.row import Row, place_of
+from iii.modules.observability.spans.sieves import signed
 from iii.modules.observability.spans.traces import Traces
 from iii.modules.observability.steps import Steps
 
@@ -17,6 +19,7 @@ _PART = 100_000  # a set of a million would grow for 20 ms in one go
 _COUNTED = 100  # traces of one step
 _WALKED = 10_000  # rows that are looked at for a page in one step: some 1 ms
 _LARGE = 64
+ROWS = 64  # looked at in one step: some 10 us
 _trace_id = attrgetter("trace_id")
 
 
@@ -69,6 +72,38 @@ class TraceIds:
             total += sign * len(self.only(chunk))
             yield
         return total
+
+
+def level_of(traces: Traces, sources: Iterable[Ordered], pairs: list[Pair]) -> Steps[TraceIds]:
+    """Of which traces any span of the sources has all pairs."""
+    found = TraceIds(traces)
+    for source in sources:
+        for some in _having(source, pairs):
+            found.add_of(some)
+            yield
+        if found.are_all:
+            break
+    return found
+
+
+def _having(source: Ordered, pairs: list[Pair]) -> Iterator[list[Row]]:
+    """Rows with all pairs, a few at a time."""
+    if not pairs:
+        yield from source.chunks()
+    elif len(pairs) == 1:
+        for rows, marks in source.telling(pairs[0]):
+            yield from divided(list(compress(rows, marks)))
+    else:
+        only = having_all(pairs)
+        for rows in source.chunks(sieve=signed(pairs)):
+            yield from map(only, divided(rows))
+
+
+def divided(rows: list[Row]) -> Iterator[list[Row]]:
+    """A few at a time, that a step may look at; at least one."""
+    if len(rows) <= ROWS:
+        return iter((rows,))
+    return (rows[start : start + ROWS] for start in range(0, len(rows), ROWS))
 
 
 def first_of(page: PageOfRows, level: TraceIds, sources: Sequence[Ordered]) -> list[Row] | None:

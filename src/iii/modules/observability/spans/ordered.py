@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from math import inf
 from operator import attrgetter
 
+from iii.modules.observability.spans.filters import Pair, having_all
 from iii.modules.observability.spans.row import Row, place_of
-from iii.modules.observability.spans.sieves import Sieve, marked
+from iii.modules.observability.spans.sieves import Sieve, marked, places, signed
 
 _BLOCK = 1_024
+_TOLD = 2  # pairs that a block remembers
 _CHUNK = 64  # looked at in one step: some 10 us
 _FREED = 32  # in one step
 
@@ -27,9 +29,10 @@ class _Block:
     Attributes:
         took: nanoseconds; -1: pending.
         signs: of their attributes.
+        told: which rows have a pair, for the last ones that were asked for; None: something has changed since.
     """
 
-    __slots__ = ("_longest", "latest_end", "rows", "signs", "took")
+    __slots__ = ("_longest", "latest_end", "rows", "signs", "told", "took")
 
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
@@ -37,6 +40,7 @@ class _Block:
         self.signs = array("Q", map(_sign, rows))
         self.latest_end: float = max(map(_end, rows))  # or later, when rows have left
         self._longest: float | None = None  # not known
+        self.told: dict[Pair, bytes] | None = None
 
     @property
     def longest(self) -> float:
@@ -46,6 +50,7 @@ class _Block:
         return self._longest
 
     def insert(self, at: int, row: Row) -> None:
+        self.told = None
         took = _took(row)
         self.rows.insert(at, row)
         self.took.insert(at, took)
@@ -55,6 +60,7 @@ class _Block:
             self._longest = None
 
     def remove(self, first: int, last: int) -> None:
+        self.told = None
         if last > first + 1 or self._longest == inf or self.took[first] == self._longest:
             self._longest = None
         del self.rows[first:last], self.took[first:last], self.signs[first:last]
@@ -169,6 +175,32 @@ class Ordered:
             count = marks.count(1)
             rows = marked(block, first, marks) if count and most else []
             yield count, rows[:most] if not descending else rows[max(len(rows) - most, 0) :]
+
+    def telling(self, pair: Pair) -> Iterator[tuple[list[Row], bytes]]:
+        """As `chunks`, with a byte for each row: 1 has the pair. A few are looked at in one step, and blocks remember what was found."""
+        has, sieve = having_all([pair]), signed([pair])
+        for block, first, end in self._walk(2 * _BLOCK):
+            rows = block.rows[first:end]
+            if block.told is None:
+                block.told = {}
+            told = block.told
+            marks = told.get(pair) if len(rows) == len(block.rows) else None
+            if marks is None:
+                marks = sieve(block, first, end)
+                suspects, found = list(places(marks)), set[int]()
+                for few in range(0, len(suspects), _CHUNK):
+                    found.update(map(id, has([rows[at] for at in suspects[few : few + _CHUNK]])))
+                    yield [], b""
+                if len(found) < len(suspects):
+                    exact = bytearray(len(rows))
+                    for at in suspects:
+                        exact[at] = id(rows[at]) in found
+                    marks = bytes(exact)
+                if block.told is told and len(rows) == len(block.rows):
+                    told[pair] = marks
+                    if len(told) > _TOLD:
+                        del told[next(iter(told))]
+            yield rows, marks
 
     def _walk(self, size: int) -> Iterator[tuple[_Block, int, int]]:
         """Blocks, with the first index and the one behind the last: no more than so many rows."""

@@ -5,23 +5,22 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, groupby
+from itertools import chain, compress, groupby
 from math import inf
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from iii.modules.observability.spans.facets import Facets
 from iii.modules.observability.spans.filters import Only, having_all, lacking, longer, shorter
-from iii.modules.observability.spans.levels import TraceIds, first_of
+from iii.modules.observability.spans.levels import ROWS, TraceIds, divided, first_of, level_of
 from iii.modules.observability.spans.ordered import Ordered
 from iii.modules.observability.spans.page import Best, PageOfRows, in_order, merged
 from iii.modules.observability.spans.requests import Pairs, TracesListInput
 from iii.modules.observability.spans.row import Common, Row, place_of
-from iii.modules.observability.spans.sieves import Sieve, signed, timed
+from iii.modules.observability.spans.sieves import Sieve, none_of, signed, timed
 from iii.modules.observability.spans.traces import Traces
 from iii.modules.observability.steps import Steps
 
-_ROWS = 64  # looked at in one step: some 10 us
 _FACETS = 32
 _AT_ONCE = 1_000  # facets and rows of a page without a step between them: some 2 ms
 _PIECES = 1_500  # of sorted rows, that are divided in one step: some 3 ms
@@ -76,6 +75,8 @@ class Selection:
         self._status = (request.status or "").lower()
         self.filters = list(_filters(self, now))
         self.sieve = _sieve(self)
+        pairs = [*([] if self.everywhere else self.pairs), *self.excluded]
+        self.one_pair = pairs[0] if len(pairs) == len(self.filters) == 1 else None
         self.by_duration = bool(self.filters) and not (self.pairs or self.excluded)
 
     @property
@@ -206,6 +207,11 @@ def _counted(
 ) -> Iterator[tuple[int, list[Row]]]:
     """How many of some rows are wanted, and those that a page may need."""
     sieve, since, until = selection.sieve, selection.since, selection.until
+    if selection.one_pair is not None and len(filters) == 1 and since is until is None:
+        for rows, marks in source.telling(selection.one_pair):
+            chosen = list(compress(rows, none_of(marks) if selection.excluded else marks))
+            yield len(chosen), chosen[:needed] if not selection.descending else chosen[max(len(chosen) - needed, 0) :]
+        return
     if (
         sieve is not None
         and selection.by_duration
@@ -215,7 +221,7 @@ def _counted(
         yield from source.counted(sieve, selection.descending, needed)
         return
     for some in source.chunks(since, until, sieve):
-        for few in _divided(some):
+        for few in divided(some):
             for only in filters:
                 few = only(few)
             yield len(few), few
@@ -241,7 +247,7 @@ def _best(selection: Selection, filters: Sequence[Only], chunks: Iterable[list[R
     """A look at each of them, in any order."""
     best, total = Best(selection.page), 0
     for some in chunks:
-        for few in _divided(some):
+        for few in divided(some):
             for only in filters:
                 few = only(few)
             total += len(few)
@@ -261,7 +267,7 @@ def _sorted(selection: Selection, filters: Sequence[Only], sources: Sequence[Ord
     if selection.descending and selection.sort_by in DURATIONS:
         best.expect((yield from _longest(sources, selection.page.end)))
     for some in chain.from_iterable(source.chunks(sieve=best.sieve) for source in sources):
-        for few in _divided(some):
+        for few in divided(some):
             if few:
                 best.add(few)
             yield
@@ -290,7 +296,7 @@ def _rows_of(spans: Spans, trace_ids: Iterable[str]) -> Iterator[list[Row]]:
     for trace_id in trace_ids:
         trace = spans.traces.get(trace_id)
         rows = [] if trace is None else list(trace.rows.values())
-        yield from (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
+        yield from (rows[start : start + ROWS] for start in range(0, len(rows), ROWS))
 
 
 def _trace_levels(spans: Spans, selection: Selection) -> Steps[list[TraceIds]]:
@@ -314,23 +320,9 @@ def _trace_level(
             found.add_of(some if only is None else only(some))
             yield
         return found
-    sieve = None if only is None else signed(selection.pairs)
     wanted = [facet for facet in spans.facets.all() if facets is None or facets(facet.common)]
-    for source in (*(facet.roots for facet in wanted), *(facet.others for facet in wanted)):
-        for chunk in source.chunks(sieve=sieve):
-            for some in _divided(chunk):
-                found.add_of(some if only is None else only(some))
-                yield
-        if found.are_all:
-            break
-    return found
-
-
-def _divided(rows: list[Row]) -> Iterator[list[Row]]:
-    """A few at a time, that a step may look at; at least one."""
-    if len(rows) <= _ROWS:
-        return iter((rows,))
-    return (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
+    sources = (*(facet.roots for facet in wanted), *(facet.others for facet in wanted))
+    return (yield from level_of(spans.traces, sources, [] if only is None else selection.pairs))
 
 
 def _pairs(pairs: Pairs | None) -> list[tuple[str, str]]:

@@ -64,7 +64,7 @@ def timed(shortest: float, longest: float, now: int) -> Sieve:
         if least > 0:
             tests.append(_at_least(took, least, int(known)))
         if most < known:
-            tests.append(_none_of(_at_least(took, int(most) + 1, int(known))))
+            tests.append(none_of(_at_least(took, int(most) + 1, int(known))))
         return _together(tests) if tests else b"\1" * (last - first)
 
     return marks
@@ -75,7 +75,7 @@ def marked(block: Columns, first: int, marks: bytes) -> list[Row]:
     rows = block.rows
     if marks.count(1) * _MANY > len(marks):
         return list(compress(rows[first : first + len(marks)], marks))
-    return [rows[first + at] for at in _places(marks)]
+    return [rows[first + at] for at in places(marks)]
 
 
 def _at_least(took: bytes, bound: int, most: int) -> bytes:
@@ -92,7 +92,8 @@ def _at_least(took: bytes, bound: int, most: int) -> bytes:
     return (larger or 0).to_bytes(len(took) // _BYTES, "little")
 
 
-def _none_of(marks: bytes) -> bytes:
+def none_of(marks: bytes) -> bytes:
+    """The opposite."""
     return marks.translate(_OPPOSITE)
 
 
@@ -109,7 +110,8 @@ def _together(marks: Iterable[bytes]) -> bytes:
     return found or b""
 
 
-def _places(marks: bytes) -> Iterator[int]:
+def places(marks: bytes) -> Iterator[int]:
+    """Where marks are."""
     at = marks.find(1)
     while at >= 0:
         yield at

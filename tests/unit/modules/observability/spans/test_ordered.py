@@ -53,3 +53,28 @@ def test_a_walk_meets_each_row_that_stays_once() -> None:
             ordered.add(row(20_000 + at * 20 + number, 1_000 + at * 20))
     assert len(set(map(id, met))) == len(met)
     assert set(map(id, met)) >= set(map(id, rows[1_000:]))
+
+
+def test_06_7_4_what_a_block_remembers_of_a_pair_is_forgotten_when_rows_come_and_leave() -> None:
+    """While it is told, too: rows that stay are told once, and rightly."""
+    ordered, pair = Ordered(), ("k", "1")
+    rows = [PACKER.row(span(f"s{at:05d}", start=at, attributes=[("k", str(at % 3))])) for at in range(3_000)]
+    for each in rows[:2_900]:
+        ordered.add(each)
+
+    def told() -> list[Row]:
+        return [row for some, marks in ordered.telling(pair) for row, mark in zip(some, marks, strict=True) if mark]
+
+    assert told() == told() == rows[1:2_900:3]
+    for value, count in (("2", 966), ("none", 0), ("1", 967)):  # more than it remembers
+        assert sum(marks.count(1) for _, marks in ordered.telling(("k", value))) == count
+    walk, found = ordered.telling(("k", "0")), list[Row]()
+    for at, (some, marks) in enumerate(walk):
+        found += [row for row, mark in zip(some, marks, strict=True) if mark] if some else []
+        if at < 100:
+            ordered.remove(rows[at])
+            ordered.add(rows[2_900 + at])
+    assert {*found} >= {*rows[102:2_900:3]}
+    assert len({*found}) == len(found)
+    assert told() == rows[100:3_000:3]
+    assert told() == [row for row in rows[100:] if row.start // MS % 3 == 1]
