@@ -50,8 +50,8 @@ async def test_07_check_8_ten_megabytes_of_our_sdk_are_the_same_at_a_published_r
         theirs.discover("functions")
         async with iii.connect_worker(own_engine.url) as ours:
             channel = await ours.create_channel_async()
-            call = {"function_id": "theirs::digest", "payload": {"reader": channel.reader_ref}}
-            answering = asyncio.ensure_future(ours.trigger_async(call))
+            payload = {"reader": channel.reader_ref}
+            answering = asyncio.ensure_future(ours.trigger_async({"function_id": "theirs::digest", "payload": payload}))
             async with channel.writer as writer:
                 await writer.write(data)
             assert await answering == {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
