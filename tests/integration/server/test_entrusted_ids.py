@@ -55,6 +55,12 @@ async def test_20_check_45_they_are_for_trusted_workers(tmp_path: Path, monkeypa
             owner = engine.server.engine.functions.find("t::hook2", None)
             assert owner is not None
             assert owner.owner.worker_id == named.worker_id
+
+            changed = CONFIG.replace("not_found_function: t::404", "not_found_function: guest::own")
+            assert await engine.write(changed)
+            found = {each for each in await engine.functions() if each.startswith(("t::", "guest::"))}
+            assert found == {"t::hook", "t::hook2"}, "registered first, trusted later"
+            assert guest.get_connection_state() == "connected"
         finally:
             await guest.shutdown_async()
             await named.shutdown_async()
