@@ -194,9 +194,10 @@ class Activations:
             return
         origin, activation_id = self.origin(observer, outcome.cause, outcome.depth + 1)
         if definition.deliver == "envelope":
-            data = outcome.envelope(observer.opening, activation_id.encode(), observer.capture)
+            data = outcome.envelope(observer.opening, activation_id.encode(), observer.capture, observer.veiled)
         else:
-            data = outcome.part(definition.deliver) or b"null"
+            part_of = outcome.veiled if observer.veiled else outcome.part
+            data = part_of(definition.deliver) or b"null"
         activation = Activation(self, observer)
         observer.running[activation] = self._clock.now()
         observer.fires += 1

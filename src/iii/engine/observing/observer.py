@@ -44,13 +44,14 @@ class Observer:
         id_text, opening, capture, handed_on: parts of what its target gets; the last one is its metadata.
         at_once: activations that run at once.
         limit: of `fires`.
+        veiled: whether secrets in what it gets are hidden: it is a session's.
         waiting: outcomes of calls that are to activate it when others have ended.
     """
 
     __slots__ = (
         "_args", "announced", "answered", "at_once", "capture", "definition", "disposed", "dropped", "error", "errors", "expires_at_ms",
         "expiry", "filter", "fires", "handed_on", "id", "id_text", "limit", "matches", "number", "on_error", "on_success", "opening", "party",
-        "reason", "roots", "running", "stalled", "state", "unconfirmed", "waiting", "waiting_bytes", "warnings", "was_active",
+        "reason", "roots", "running", "stalled", "state", "unconfirmed", "veiled", "waiting", "waiting_bytes", "warnings", "was_active",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +60,7 @@ class Observer:
         self.id = observer_id
         self.number = number
         self.party = party
+        self.veiled = False
         self.answered = False
         self.announced: dict[Owner, int] = {}
         self.unconfirmed: set[Owner] = set()

@@ -15,7 +15,7 @@ from iii.engine.observing.codes import (
 from iii.engine.observing.definition import check_namespaces, read_definition
 from iii.engine.observing.hosting import Hosting
 from iii.engine.observing.parties import Parties
-from iii.engine.observing.permission import check_permission, target_of
+from iii.engine.observing.permission import check_permission, check_privacy, target_of
 from iii.engine.observing.reports import Reports
 from iii.engine.observing.source_check import check_source
 from iii.engine.observing.states import state_of
@@ -180,6 +180,7 @@ class Observers:
         source = self._source_key(message)
         check_permission(self._functions, peer, source, target, bytes(message.source.args))
         definition, compiled = read_definition(message, source, target, legacy)
+        check_privacy(peer, definition, compiled)
         party = self.parties.of(peer)
         known_definition = known.definition if known is not None and known.party is party else None
         self.store.check_room(party, definition, known_definition)

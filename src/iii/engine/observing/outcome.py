@@ -13,11 +13,13 @@ from iii.protocol.caller_id import unsigned
 from iii.protocol.ids import new_id
 from iii.protocol.json_text import BAD_JSON, holds_more_than
 from iii.protocol.limits import FILTERED_BYTES, FILTERED_VALUES, KIB
+from iii.protocol.secrets import HIDDEN, may_hold_secret, without_secrets
 
 _decode = msgspec.json.Decoder().decode
 _json = msgspec.json.Encoder().encode
 _SMALL_BYTES = 16 * KIB
 _NAMES = 256  # of functions and namespaces, at hand
+_HIDDEN = _json(HIDDEN)
 UNREADABLE = object()
 PARTS = ("input", "output", "error", "caller", "metadata")
 
@@ -35,7 +37,7 @@ class Outcome:
     """
 
     __slots__ = (
-        "_cause", "_input", "_members", "_parts", "baggage", "decoded", "depth", "duration_ms", "function_id", "invocation_id",
+        "_cause", "_input", "_members", "_parts", "_veils", "baggage", "decoded", "depth", "duration_ms", "function_id", "invocation_id",
         "namespace", "started_at_ms", "succeeded", "traceparent", "unreadable",
     )  # fmt: skip
 
@@ -69,6 +71,7 @@ class Outcome:
         self.baggage = baggage
         self._members: bytes | None = None
         self._cause: bytes | None = None
+        self._veils: dict[str, bytes] | None = None
 
     @property
     def size(self) -> int:
@@ -96,6 +99,18 @@ class Outcome:
         part = self.raw(name)
         return None if part is None else bytes(part)
 
+    def veiled(self, name: str) -> bytes | None:
+        """As `part`, without the values of secrets; what is too large to be looked into is hidden as a whole."""
+        part = self.part(name)
+        if part is None or name == "caller":
+            return part
+        veils = self._veils
+        if veils is None:
+            veils = self._veils = {}
+        if name not in veils:  # once for all who are not to see them
+            veils[name] = _veiled(part)
+        return veils[name]
+
     def document(self, roots: frozenset[str]) -> dict[str, Any]:
         """The decoded parts, of these roots at least; one that cannot be looked into is UNREADABLE."""
         decoded = self.decoded
@@ -119,17 +134,20 @@ class Outcome:
         decoded[root] = UNREADABLE
         self.unreadable = True
 
-    def envelope(self, opening: bytes, activation_id: bytes, capture: tuple[tuple[str, bytes], ...]) -> bytes:
+    def envelope(
+        self, opening: bytes, activation_id: bytes, capture: tuple[tuple[str, bytes], ...], veiled: bool = False
+    ) -> bytes:
         """What a target gets: of the parts only those that its observer captures.
 
         Args:
             opening: how it begins, up to the id of the activation.
             capture: names of parts, and how each is introduced.
+            veiled: secrets are hidden.
         """
         if self._members is None:
             self._identify()
         pieces: list[bytes] = [opening, activation_id, self._members]  # type: ignore[list-item]  # that has set it
-        part_of = self.part
+        part_of = self.veiled if veiled else self.part
         for name, introduced in capture:
             part = part_of(name)
             if part is not None:
@@ -150,6 +168,19 @@ class Outcome:
             (b'","function_id":', function_id, b',"namespace":', _texts(self.namespace),
              b',"invocation_id":', invocation_id, times)
         )  # fmt: skip
+
+
+def _veiled(part: bytes) -> bytes:
+    if len(part) > FILTERED_BYTES:
+        return _HIDDEN
+    if not may_hold_secret(part.decode(errors="replace")):
+        return part
+    if holds_more_than(part, FILTERED_VALUES):
+        return _HIDDEN
+    try:
+        return _json(without_secrets(_decode(part)))
+    except BAD_JSON:
+        return _HIDDEN
 
 
 @lru_cache(_NAMES)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iii.engine.access.forwarded import functions_in
+from iii.engine.observing.filters.matching import paths_of
 from iii.protocol.errors import InvocationForbidden
 from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX
+from iii.protocol.quoted import shortened
+from iii.protocol.secrets import is_secret
 
 if TYPE_CHECKING:
     from iii.engine.functions import FunctionRegistry
+    from iii.engine.observing.definition import Definition
+    from iii.engine.observing.filters.compiled import CompiledFilter
     from iii.engine.ownership import Key
     from iii.engine.session.peer import Peer
     from iii.protocol.observe_messages import ObserveTarget
@@ -27,6 +32,21 @@ def check_permission(functions: FunctionRegistry, peer: Peer, source: Key, targe
     why = refusal(functions, peer, source, target, args)
     if why is not None:
         raise InvocationForbidden(message=why)
+
+
+def check_privacy(peer: Peer, definition: Definition, compiled: CompiledFilter) -> None:
+    """Raises InvocationForbidden. What others say beside their calls, and their secrets, is nothing for a session, nor to ask for."""
+    if peer.identity is None:
+        return
+    if "metadata" in definition.capture or "metadata" in compiled.roots:
+        raise InvocationForbidden(
+            message="metadata of calls is not for observers of this session: leave it out of capture and filters"
+        )
+    for path in paths_of(compiled.source):
+        if any(map(is_secret, path.segments)):
+            raise InvocationForbidden(
+                message=f"observers of this session cannot filter on secrets: {shortened('.'.join((path.root, *path.segments)))}"
+            )
 
 
 def refusal(functions: FunctionRegistry, peer: Peer, source: Key, target: Key, args: bytes) -> str | None:

@@ -71,6 +71,7 @@ class ObserverStore:
 
     def add(self, observer_id: str, party: Party, definition: Definition, compiled: CompiledFilter) -> Observer:
         observer = Observer(observer_id, next(self._numbers), party, definition, compiled)
+        observer.veiled = party.identity is not None
         self._by_id[observer_id] = observer
         party.add(observer)
         self._file(observer)

@@ -231,4 +231,4 @@ class Observation(Outcome):
         self.duration_ms = duration_ms
         self.traceparent = invocation.traceparent
         self.baggage = invocation.baggage
-        self._members = self._cause = None
+        self._members = self._cause = self._veils = None

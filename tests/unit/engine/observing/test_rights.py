@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from iii.protocol.limits import FILTERED_VALUES
 from iii.testing import MemoryEngine
 from tests.unit.engine.access.sessions import access
 from tests.unit.engine.observing.scene import (
@@ -142,3 +145,51 @@ def test_a_session_observes_nothing_that_its_new_rights_do_not_allow(engine: Mem
         assert changes(guest, "o")[-1][0] == state
     call(old(engine), host, "open::f", {})
     assert len(guest.invocations()) == 1
+
+
+def test_21_check_34_secrets_of_others_stay_theirs(engine: MemoryEngine) -> None:
+    host, trusted = v1(engine, "open::f"), v1(engine, "open::t")
+    guest = v1(engine, "t", access=access('match("open::*")', prefix="guest"))
+    active(guest, host, "envelope", "open::f", "t")
+    active(guest, host, "input", "open::f", "t", source_members={"deliver": "input"})
+    active(trusted, host, "all", "open::f", "open::t", source_members={"capture": ["input", "metadata"]})
+
+    sent = {"name": "ada", "card": [{"api_key": "k1"}], "password": {"text": "p1"}}
+    call(old(engine), host, "open::f", sent, {"token": "t1"})
+
+    hidden = {"name": "ada", "card": [{"api_key": "[hidden]"}], "password": "[hidden]"}
+    envelope, by_input = [each["data"] for each in guest.invocations()]
+    assert (envelope["input"], envelope["output"]) == (hidden, {"token": "[hidden]"})
+    assert {key: by_input[key] for key in sent} == hidden
+    assert trusted.invocations()[0]["data"]["input"] == sent
+
+
+def test_21_check_34_a_part_that_is_too_large_to_be_looked_into_is_hidden(engine: MemoryEngine) -> None:
+    host = v1(engine, "open::f")
+    guest = v1(engine, "t", access=access('match("open::*")', prefix="guest"))
+    active(guest, host, "o", "open::f", "t")
+
+    call(old(engine), host, "open::f", {"password": "p", "n": [0] * FILTERED_VALUES}, "x" * 2_000_000)
+
+    (envelope,) = [each["data"] for each in guest.invocations()]
+    assert (envelope["input"], envelope["output"]) == ("[hidden]", "[hidden]")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"capture": ["input", "metadata"]},
+        {"filters": {"metadata.user": {"$eq": "ada"}}},
+        {"filters": {"$or": [{"input.card": {"$any": {"@.api_key": {"$prefix": "a"}}}}]}},
+        {"filters": {"$not": {"output.token": {"$exists": True}}}},
+    ],
+)
+def test_21_check_34_a_session_does_not_ask_for_what_is_not_for_it(
+    engine: MemoryEngine, source: dict[str, Any]
+) -> None:
+    old(engine, "open::f", "open::t")
+    guest = v1(engine, "t", access=access('match("open::*")', 'match("engine::observers::*")', prefix="guest"))
+
+    assert code_of(observe(guest, "a", "open::f", "t", source_members=source)) == "FORBIDDEN"
+    assert is_unknown(guest, "a")
+    assert observe(v1(engine), "b", "open::f", "open::t", source_members=source)["state"] == "active"

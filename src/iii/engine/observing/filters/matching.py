@@ -31,14 +31,22 @@ def matching(source: Conjunction) -> Match:
 
 def roots_of(source: Conjunction) -> Iterator[str]:
     """The parts of a document that it looks at; some of them more than once."""
+    return (path.root for path in paths_of(source) if path.root != ELEMENT)
+
+
+def paths_of(source: Conjunction) -> Iterator[Path]:
+    """Whatever it looks at; some of them more than once, and in elements from these on."""
     for clause in source.clauses:
         if isinstance(clause, Disjunction):
             for option in clause.options:
-                yield from roots_of(option)
+                yield from paths_of(option)
         elif isinstance(clause, Negation):
-            yield from roots_of(clause.denied)
+            yield from paths_of(clause.denied)
         else:
-            yield clause.path.root
+            yield clause.path
+            for operation in clause.operations:
+                if isinstance(operation.operand, Conjunction):
+                    yield from paths_of(operation.operand)
 
 
 def _both(tests: list[Callable[[Any], bool]]) -> Callable[[Any], bool]:
