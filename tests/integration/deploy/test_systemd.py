@@ -68,7 +68,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Traced:
     folder = tmp_path_factory.mktemp("traced")
     workers, http, streams = free_port(), free_port(), free_port()
     config = (ROOT / "deploy" / "config.yaml").read_text()
-    for old, new in ((49134, workers), (3111, http), (3112, streams)):
+    for old, new in ((49134, workers), (3111, http), (3112, streams), (3113, 0)):
         config = config.replace(f"port: {old}", f"port: {new}")
     (folder / "config.yaml").write_text(config)
     iii = [sys.executable, "-m", "iii.cli"]
