@@ -34,9 +34,16 @@ def test_23_check_28_jobs_by_state_in_numbers_and_over_time(window: Window, shop
         expect(page).to_have_url(re.compile("state=delayed"))
         listed.get_by_role("link", name=re.compile(f"nobody::{mark}.*due")).click()
         expect(details).to_contain_text(f"{mark}-later")
+        window.open("/queues?queue=default")
+        details.get_by_role("button", name="Purge…").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("button", name="Purge")).to_be_disabled()  # until its name is typed
+        dialog.get_by_role("textbox").fill("default")
+        dialog.get_by_role("button", name="Purge").click()
+        expect(dialog).to_be_hidden()
+        expect(details.get_by_role("button", name="Purge…")).to_have_count(0)
     finally:
-        for job in jobs:
-            shop.call("engine::queue::cancel", id=job)
+        shop.call("engine::queue::purge", queue="default")
 
 
 def test_23_check_29_a_dead_letter_is_redriven_with_a_mended_payload(window: Window, shop: Shop) -> None:

@@ -232,12 +232,23 @@ function Details({ row, onClose }: { row: QueueRow; onClose: () => void }) {
   } : {
     title: "Pause this queue?", says: <p>Jobs are still accepted and kept, but none is handed out until it is resumed. The {plural(row.in_flight, "active job")} go on.</p>, action: "Pause", run: () => act("engine::queue::pause", { queue: row.name }),
   });
+  const open = waiting(row) + row.delayed;
+  const purge = (): void => question({
+    title: "Purge this queue?",
+    says: <p>The {plural(open, "job")} that have not begun are removed for ever, with their payloads. Those that run go on, dead letters stay. This cannot be undone.</p>,
+    action: "Purge",
+    typed: row.name,
+    run: async () => {
+      const done = (await act("engine::queue::purge", { queue: row.name })) as { purged: number };
+      toast(`${plural(done.purged, "job")} removed from ${row.name}.`);
+    },
+  });
   return (
     <Side
       title={<Text mono>{row.name}</Text>}
       onClose={onClose}
       tags={<><span className="tag"><Text limit={30}>{row.broker_type}</Text></span>{row.paused ? <span className="tag warn">paused</span> : null}{row.dlq_depth ? <span className="tag bad">{plural(row.dlq_depth, "dead letter")}</span> : null}</>}
-      actions={may("engine::queue::pause") ? <button type="button" className="button small" onClick={pause}>{row.paused ? "Resume…" : "Pause…"}</button> : null}
+      actions={<>{may("engine::queue::pause") ? <button type="button" className="button small" onClick={pause}>{row.paused ? "Resume…" : "Pause…"}</button> : null}{may("engine::queue::purge") && open > 0 ? <button type="button" className="button danger small" onClick={purge}>Purge…</button> : null}</>}
     >
       {asked}
       <Tabs label="Queue" value={tab} options={[{ value: "overview", title: "Overview" }, { value: "dead", title: "Dead letters", count: row.dlq_depth }, { value: "jobs", title: "Jobs", count: row.depth }]} onChange={(value) => put({ tab: value === "overview" ? null : value })}>
