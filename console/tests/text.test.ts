@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { asCommand, asCurl, asPython, shellQuoted } from "../src/text/copies.ts";
 import { difference } from "../src/text/difference.ts";
+import { edited, editable, exact } from "../src/text/editable.ts";
 import { age, bytes, count, duration, span } from "../src/text/format.ts";
 import { matched } from "../src/text/matched.ts";
 import { pattern } from "../src/text/pattern.ts";
@@ -72,4 +73,20 @@ it("says what a change does", () => {
   const pieces = difference({ a: 1, b: 2 }, { a: 1, b: 3 });
   expect(pieces.filter((piece) => piece.kind === "gone").map((piece) => piece.text.trim())).toEqual([`"b": 2`]);
   expect(pieces.filter((piece) => piece.kind === "new").map((piece) => piece.text.trim())).toEqual([`"b": 3`]);
+});
+
+describe("what is edited as JSON", () => {
+  it("shows what is invisible as an escape, and means the same", () => {
+    const value = { "a\u202e": "\u200bpng\ufeff\u{e0041}", n: [1, null] };
+    const text = editable(value);
+    expect(text).toContain("\\u202e");
+    expect(text).not.toMatch(/[\u200b\u202e\ufeff]/);
+    expect(JSON.parse(text)).toEqual(value);
+  });
+  it("says what is no JSON, and which numbers would be rounded", () => {
+    expect(edited('{"a": 1}')).toEqual({ value: { a: 1 } });
+    expect(edited("{a: 1}")).toMatchObject({ problem: expect.stringContaining("not JSON") as string });
+    expect(edited('[{"id": 12345678901234567890}]')).toMatchObject({ problem: expect.stringContaining("round") as string });
+    expect(exact([0.1, -5, { deep: [9007199254740991] }])).toBe(true);
+  });
 });

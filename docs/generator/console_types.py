@@ -14,7 +14,7 @@ from docs.generator.markdown import first_paragraph
 from iii.console import audit, calls, logging_in
 from iii.console.lists import flow, functions, overview, triggers
 from iii.console.live import figures
-from iii.engine.discovery import function_rows, trigger_rows, worker_rows
+from iii.engine.discovery import channels, function_rows, sessions, trigger_rows, worker_rows
 from iii.modules.observability import module as observability
 from iii.modules.observability import records
 from iii.modules.observability.metrics import alerts
@@ -26,7 +26,7 @@ ANSWERS: tuple[type[msgspec.Struct], ...] = (
     logging_in.SessionSeen, calls.CallOutcome, audit.ActionRow, overview.Overview, functions.FunctionPage, functions.FunctionStory,
     function_rows.FunctionDetail, triggers.TriggerPage, triggers.DueSchedules, flow.FlowMap, figures.MetricsSample, figures.Rate,
     worker_rows.WorkerRow, trigger_rows.RegisteredTriggerRow,
-    trigger_rows.TriggerTypeRow, queue.TopicStats, queue.DeadLetterRow, queue.JobStatus, alerts.AlertState, observability.ComponentHealth,
+    trigger_rows.TriggerTypeRow, queue.TopicStats, queue.DeadLetterRow, queue.JobStatus, queue.BacklogPage, queue.Past, channels.ChannelList, sessions.SessionList, alerts.AlertState, observability.ComponentHealth,
     spans.ListedSpan, records.LogRecord,
 )  # fmt: skip
 """What pages read; what these are made of follows by itself."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
+import iii
 from tests.console.shop import Shop
 from tests.console.window import Window
 
@@ -80,3 +81,21 @@ def test_what_is_done_here_stands_in_the_list_of_actions(window: Window, shop: S
     page = window.open("/access?view=actions")
     shop.call("state::set", scope="audit", key="k", value=1)
     expect(page.get_by_role("row", name=re.compile("state::set")).last).to_contain_text("done")
+
+
+def test_23_check_30_channels_with_their_creator_and_what_waits(window: Window, shop: Shop) -> None:
+    page = window.open("/channels")
+    name = f"sender <b>{time.monotonic_ns()}"
+    worker = iii.register_worker(shop.engine.url, iii.InitOptions(worker_name=name))
+    row = page.get_by_role("row", name=re.compile(re.escape(name)))
+    try:
+        channel = worker.create_channel()
+        expect(row).to_contain_text("between workers")
+        row.click()
+        details = page.get_by_role("region", name="Details")
+        expect(details).to_contain_text(channel.writer_ref.channel_id)
+        expect(details).to_contain_text("An end that nobody takes")
+    finally:
+        worker.shutdown()
+    expect(row).to_have_count(0)  # it is there without its creator, who is said to be gone
+    expect(details).to_contain_text("(gone)")

@@ -13,10 +13,16 @@ from tests.processes import EngineProcess, free_port
 
 OBSERVER = "observer-token-of-these-tests"
 ADMIN = "admin-token-of-these-tests-12"
+WORKER = "worker-token-of-these-tests-1"
 CONFIG = """\
 workers:
   - name: iii-worker-manager
-    config: {{host: 127.0.0.1, port: {{port}}}}
+    config:
+      host: 127.0.0.1
+      port: {{port}}
+      rbac:
+        tokens:
+          - {{name: greeter-token, hash: '{worker}', allow: [worker], register: ['match("greeter::*")']}}
   - name: iii-observability
   - name: iii-state
   - name: iii-console
@@ -34,9 +40,13 @@ workers:
 def guarded() -> Iterator[str]:
     """Where it is served."""
     port = free_port()
-    config = CONFIG.format(console=port, observer=hash_of(OBSERVER), admin=hash_of(ADMIN))
+    config = CONFIG.format(
+        console=port, observer=hash_of(OBSERVER), admin=hash_of(ADMIN), worker=hash_of(WORKER)
+    )  # fmt: skip
     with EngineProcess(config=config) as engine:
-        worker = iii.register_worker(engine.url, iii.InitOptions(worker_name="greeter"))
+        worker = iii.register_worker(
+            engine.url, iii.InitOptions(worker_name="greeter", headers={"Authorization": f"Bearer {WORKER}"})
+        )
         worker.register_function("greeter::hello", lambda data: "hello")
         yield f"http://127.0.0.1:{port}"
         worker.shutdown()
@@ -75,4 +85,24 @@ def test_an_observer_sees_and_is_offered_nothing_to_do(browser: Browser, guarded
         expect(details).to_contain_text("Your access rights do not allow to call this function")
         window.open("/state")
         expect(page.get_by_role("button", name="Add…")).to_have_count(0)
+        window.assert_nothing_went_wrong()
+
+
+def test_23_check_31_who_is_connected_with_which_rights_and_who_was_denied(browser: Browser, guarded: str) -> None:
+    with Window(browser, guarded) as window:
+        page = window.open("/access")
+        field = page.get_by_label("Access token")
+        field.fill("nobody-has-this-token-either-12")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("the token is unknown")
+        field.fill(OBSERVER)
+        page.keyboard.press("Enter")
+        page.get_by_role("row", name=re.compile("greeter.*greeter-token.*worker")).click()
+        details = page.get_by_role("region", name="Details")
+        expect(details).to_contain_text("token: greeter-token")
+        expect(details).to_contain_text("greeter::*")
+        expect(details.get_by_role("group", name="May call")).to_contain_text("patterns")
+        window.screen("access")
+        page.get_by_role("button", name=re.compile("^Denied")).click()
+        expect(page.get_by_role("row", name=re.compile("connect.*the token is unknown")).first).to_be_visible()
         window.assert_nothing_went_wrong()

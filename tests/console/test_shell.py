@@ -66,6 +66,7 @@ def test_23_check_25_the_palette_finds_pages_and_functions(window: Window) -> No
     page.keyboard.press("Escape")
     expect(palette).to_be_hidden()
     page.keyboard.press("Control+k")
+    expect(palette.get_by_role("combobox")).to_be_focused()  # what is typed before goes elsewhere
     page.keyboard.type("billing::ref")
     expect(palette.get_by_role("option", name="billing::refund").first).to_be_visible()
     page.keyboard.press("Enter")

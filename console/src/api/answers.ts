@@ -25,6 +25,33 @@ export interface AlertState {
   operator: string;
 }
 
+/** Functions of a namespace, by id or by metadata. */
+export interface AllowedRow {
+  match: string[] | null;
+  metadata: Record<string, Json> | null;
+  namespace: string | null;
+}
+
+export interface BacklogPage {
+  jobs: BacklogRow[];
+  next: string | null;
+}
+
+/** A job that has not ended; times are Unix milliseconds. */
+export interface BacklogRow {
+  id: string;
+  function_id: string | null;
+  namespace: string | null;
+  attempts: number;
+  max_attempts: number | null;
+  created_at: number;
+  size_bytes: number;
+  priority: number;
+  ready_at: number | null;
+  started_at: number | null;
+  error: string | null;
+}
+
 /** A trigger of a function, in its info. */
 export interface BoundTrigger {
   id: string;
@@ -77,6 +104,25 @@ export interface CallsSeen {
   total: number;
   errors: number;
   running: number;
+}
+
+export interface ChannelList {
+  channels: ChannelRow[];
+  total: number;
+}
+
+/** One channel; its access key is not shown. */
+export interface ChannelRow {
+  id: string;
+  kind: "request" | "response" | "worker";
+  worker_id: string | null;
+  worker_name: string | null;
+  writer: "ended" | "not taken" | "open";
+  reader: "ended" | "not taken" | "open";
+  waiting_messages: number;
+  waiting_bytes: number;
+  total_bytes: number;
+  created_at_ms: number;
 }
 
 /** `healthy` with details, or `disabled` with null. */
@@ -308,6 +354,16 @@ export interface Overview {
   changes: EngineEvent[];
 }
 
+/** One value of each list for each time in `at`, the latest last. */
+export interface Past {
+  at: number[];
+  waiting: (number | null)[];
+  active: (number | null)[];
+  delayed: (number | null)[];
+  dead: (number | null)[];
+  oldest_age_s: (number | null)[];
+}
+
 /** Of all queues and topics together. */
 export interface QueuesSeen {
   count: number;
@@ -346,6 +402,39 @@ export interface RegisteredTriggerRow {
 export interface ReplicaDetail {
   policy: "least_busy" | "round_robin";
   workers: Copy[];
+}
+
+/** What a session may do; of each list the first 200 entries. */
+export interface RightsRow {
+  listener: string;
+  who: string;
+  entrance: string;
+  roles: string[];
+  allowed: AllowedRow[];
+  exposed: AllowedRow[];
+  forbidden: string[];
+  namespaces: string[];
+  registers: string[] | null;
+  trigger_types: string[] | null;
+  registers_trigger_types: boolean;
+  calls_urls: boolean;
+  prefix: string | null;
+}
+
+export interface SessionList {
+  sessions: SessionRow[];
+  total: number;
+}
+
+/** One connection. */
+export interface SessionRow {
+  worker_id: string;
+  name: string | null;
+  namespace: string;
+  runtime: string | null;
+  ip_address: string | null;
+  connected_at_ms: number;
+  rights: RightsRow | null;
 }
 
 /** What a visitor may do; `refused` are functions of buttons that the engine would refuse. */

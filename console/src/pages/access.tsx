@@ -1,37 +1,56 @@
 import { useQuery } from "@tanstack/react-query";
-
 import { useMemo } from "react";
+import { Link } from "wouter";
 
+import type { SessionRow } from "../api/answers.ts";
 import { get } from "../api/http.ts";
 import { useLive } from "../api/live.ts";
 import type { ActionRow, EngineEvent, WorkerRow } from "../api/types.ts";
 import { useNow } from "../parts/clock.ts";
-import { Events } from "../parts/events.tsx";
 import { type Column, Grid } from "../parts/grid.tsx";
-import { JsonView } from "../parts/json-view.tsx";
-import { Block, Empty, Failure, Head, Search, Segments, Side, Split } from "../parts/page.tsx";
-import { usePlace } from "../parts/place.ts";
+import { Empty, Failure, Head, Search, Segments, Side, Split } from "../parts/page.tsx";
+import { to, usePlace } from "../parts/place.ts";
+import { letIn, Rights } from "../parts/rights.tsx";
 import { useSession } from "../parts/session.ts";
 import { Text } from "../parts/text.tsx";
 
-import { age, clock, moment } from "../text/format.ts";
+import { age, clock, count, moment } from "../text/format.ts";
 
-interface SessionRow { id: string; name: string | null; namespace: string; runtime: string | null; ip_address: string | null; connected_at_ms: number }
-interface Answer { sessions: SessionRow[]; granted: EngineEvent[]; denied: EngineEvent[] }
+interface Answer { sessions: SessionRow[]; total: number; denied: EngineEvent[] }
 
-function sessions(granted: EngineEvent[], now: number): Column<SessionRow>[] {
-  const whose = new Map(granted.map((event) => [event.fields["worker_id"], event.fields["who"]]));
-  const who = (row: SessionRow): string => {
-    const name = whose.get(row.id);
-    return typeof name === "string" ? name : "anyone";
-  };
+function sessions(now: number): Column<SessionRow>[] {
   return [
-    { id: "name", title: "Worker", width: "minmax(120px, 2fr)", cell: (row) => <Text>{row.name ?? row.id}</Text> },
-    { id: "who", title: "As", width: "minmax(90px, 1fr)", cell: (row) => <Text>{who(row)}</Text> },
-    { id: "namespace", title: "Namespace", width: "minmax(80px, 1fr)", from: 560, cell: (row) => <Text className="muted">{row.namespace}</Text> },
-    { id: "address", title: "From", width: "minmax(90px, 1fr)", from: 480, cell: (row) => <Text mono>{row.ip_address}</Text> },
+    { id: "name", title: "Worker", width: "minmax(120px, 2fr)", cell: (row) => <Text>{row.name ?? row.worker_id}</Text> },
+    { id: "who", title: "As", width: "minmax(90px, 1fr)", cell: (row) => <Text>{letIn(row.rights)}</Text> },
+    { id: "may", title: "Rights", width: "minmax(90px, 1fr)", from: 420, cell: (row) => (row.rights === null ? <span className="tag warn">everything</span> : row.rights.roles.length ? <Text>{row.rights.roles.join(", ")}</Text> : <span className="muted">its own list</span>) },
+    { id: "namespace", title: "Namespace", width: "minmax(80px, 1fr)", from: 660, cell: (row) => <Text className="muted">{row.namespace}</Text> },
+    { id: "address", title: "From", width: "minmax(90px, 1fr)", from: 540, cell: (row) => <Text mono>{row.ip_address}</Text> },
     { id: "since", title: "Since", width: "64px", end: true, cell: (row) => <span title={moment(row.connected_at_ms)}>{age(row.connected_at_ms, now)}</span> },
   ];
+}
+
+const field = (event: EngineEvent, name: string): string => { const value = event.fields[name]; return typeof value === "string" ? value : ""; };
+
+/** Attempts that were refused, the same ones together: who, from where, what, and why. */
+function Denied({ events, search }: { events: EngineEvent[]; search: string }) {
+  const now = useNow();
+  const groups = new Map<string, { key: string; event: EngineEvent; times: number }>();
+  for (const event of events) {
+    const key = ["who", "ip_address", "operation", "id", "reason", "listener"].map((name) => field(event, name)).join("\n");
+    const known = groups.get(key);
+    if (known) known.times += 1;
+    else groups.set(key, { key, event, times: 1 });
+  }
+  const rows = [...groups.values()].filter((row) => row.key.toLowerCase().includes(search));
+  const columns: Column<(typeof rows)[number]>[] = [
+    { id: "at", title: "Last", width: "64px", cell: (row) => <time className="muted" title={moment(row.event.at_ms)}>{age(row.event.at_ms, now)}</time> },
+    { id: "times", title: "Times", width: "58px", end: true, cell: (row) => count(row.times) },
+    { id: "who", title: "Who", width: "minmax(90px, 1fr)", cell: (row) => <Text>{field(row.event, "who") || "unknown"}</Text> },
+    { id: "from", title: "From", width: "minmax(90px, 1fr)", from: 560, cell: (row) => <Text mono>{field(row.event, "ip_address")}</Text> },
+    { id: "what", title: "What", width: "minmax(140px, 2fr)", cell: (row) => <span><span className="muted">{row.event.event === "access.evicted" ? "evicted" : field(row.event, "operation")}</span> <Text mono>{field(row.event, "id")}</Text></span> },
+    { id: "why", title: "Why", width: "minmax(140px, 2fr)", from: 480, cell: (row) => <Text className="muted" limit={200}>{field(row.event, "reason")}</Text> },
+  ];
+  return <Grid label="Denied" columns={columns} total={rows.length} rowAt={(index) => rows[index]} keyOf={(row) => row.key} empty={<Empty title={search ? "No attempt matches" : "Nobody was denied"}>{search ? "Clear the search." : "Refused tokens, calls and registrations stand here, as long as the log has them."}</Empty>} />;
 }
 
 function Actions() {
@@ -59,25 +78,22 @@ export default function Access() {
   const search = at("q").toLowerCase();
   const rows = (found.data?.sessions ?? []).filter((row) => JSON.stringify(row).toLowerCase().includes(search));
   const tick = Math.floor(now / 5000) * 5000 + 5000;
-  const columns = useMemo(() => sessions(found.data?.granted ?? [], tick), [found.data, tick]);
-  const chosen = rows.find((row) => row.id === at("session"));
+  const columns = useMemo(() => sessions(tick), [tick]);
+  const chosen = rows.find((row) => row.worker_id === at("session"));
   return (
     <>
       <Head title="Access" note={session.login_required ? `you are ${session.who ?? "nobody"}` : "no login: whatever runs on this machine may do anything"} />
       <div className="tools">
-        <Segments label="View" value={view} options={[{ value: "sessions", title: "Connected", ...(found.data ? { count: found.data.sessions.length } : {}) }, { value: "denied", title: "Denied", ...(found.data ? { count: found.data.denied.length } : {}) }, { value: "actions", title: "Actions" }]} onChange={(value) => put({ view: value === "sessions" ? null : value })} />
-        {view === "sessions" ? <Search value={at("q")} onChange={(q) => put({ q }, { replace: true })} label="Search sessions" /> : null}
+        <Segments label="View" value={view} options={[{ value: "sessions", title: "Connected", ...(found.data ? { count: found.data.total } : {}) }, { value: "denied", title: "Denied", ...(found.data ? { count: found.data.denied.length } : {}) }, { value: "actions", title: "Actions" }]} onChange={(value) => put({ view: value === "sessions" ? null : value })} />
+        {view === "actions" ? null : <Search value={at("q")} onChange={(q) => put({ q }, { replace: true })} label={view === "denied" ? "Search denied attempts" : "Search sessions"} />}
       </div>
       {found.error ? <div className="tools"><Failure error={found.error} retry={() => void found.refetch()} /></div> : null}
       {view === "actions" ? <Split list={<Actions />} side={null} /> : view === "denied" ? (
-        <div className="body stack">
-          {found.data && found.data.denied.length === 0 ? <Empty title="Nobody was denied">Refused tokens, calls and registrations stand here.</Empty> : null}
-          {found.data ? <Events events={found.data.denied} most={300} /> : null}
-        </div>
+        <Split list={<Denied events={found.data?.denied ?? []} search={search} />} side={null} />
       ) : (
         <Split
-          list={<Grid label="Connected" columns={columns} total={rows.length} loading={found.isPending} rowAt={(index) => rows[index]} keyOf={(row) => row.id} selected={at("session")} onSelect={(row) => put({ session: row.id === at("session") ? null : row.id })} empty={<Empty title="Nobody is connected">Workers and consoles stand here as they connect.</Empty>} />}
-          side={chosen ? <Side title={<Text>{chosen.name ?? chosen.id}</Text>} onClose={() => put({ session: null })}><Block title="What was granted"><JsonView value={(found.data?.granted.filter((event) => Object.values(event.fields).includes(chosen.id)).map((event) => event.fields) ?? [])} label="rights" /></Block></Side> : null}
+          list={<Grid label="Connected" columns={columns} total={rows.length} loading={found.isPending} rowAt={(index) => rows[index]} keyOf={(row) => row.worker_id} selected={at("session")} onSelect={(row) => put({ session: row.worker_id === at("session") ? null : row.worker_id })} empty={<Empty title="Nobody is connected">Workers and consoles stand here as they connect.</Empty>} />}
+          side={chosen ? <Side title={<Text>{chosen.name ?? chosen.worker_id}</Text>} tags={<Link className="tag info" href={to("/workers", { id: chosen.worker_id })}>the worker</Link>} onClose={() => put({ session: null })}><Rights rights={chosen.rights} /></Side> : null}
         />
       )}
     </>

@@ -4,42 +4,41 @@ import { Link } from "wouter";
 
 import { act, ApiError, ask, get, request } from "../api/http.ts";
 import { useLive } from "../api/live.ts";
-import type { DeadPage, DeadRow, Json, LogRow, QueueRow, Sample, Span } from "../api/types.ts";
-import { Chart } from "../parts/lazy-chart.tsx";
-import type { Line } from "../parts/chart.tsx";
+import type { DeadPage, DeadRow, Json, LogRow, QueueRow, Span } from "../api/types.ts";
 import { useNow } from "../parts/clock.ts";
 import { CopyAs, CopyButton } from "../parts/copy.tsx";
 import { useConfirm } from "../parts/dialog.tsx";
+import { EditLetter } from "../parts/edit-letter.tsx";
 import { type Column, Grid } from "../parts/grid.tsx";
-import { useHistory } from "../parts/history.ts";
 import { JsonView } from "../parts/json-view.tsx";
 import { useKeys } from "../parts/keys.ts";
 import { LogLines } from "../parts/log-lines.tsx";
 import { Block, Empty, Facts, Failure, Head, Search, Side, Split, Tabs, Waiting } from "../parts/page.tsx";
 import { to, usePlace } from "../parts/place.ts";
+import { QueueHistory } from "../parts/queue-history.tsx";
+import { QueueJobs } from "../parts/queue-jobs.tsx";
 import { useMay } from "../parts/session.ts";
-import { Spark } from "../parts/spark.tsx";
 import { LongText, Text } from "../parts/text.tsx";
 import { toast } from "../parts/toast.tsx";
 import { spanTitle } from "../text/attributes.ts";
 import { age, bytes, clock, count, duration, milliseconds, moment, plural } from "../text/format.ts";
 import { sorted, type Sortable } from "../text/sorted.ts";
 
+const waiting = (row: QueueRow): number => Math.max(0, row.depth - row.in_flight - row.delayed);
+
 const values: Record<string, (row: QueueRow) => Sortable> = {
-  name: (row) => row.name, depth: (row) => row.depth, flight: (row) => row.in_flight, delayed: (row) => row.delayed, dead: (row) => row.dlq_depth, consumers: (row) => row.consumer_count,
+  name: (row) => row.name, depth: waiting, flight: (row) => row.in_flight, delayed: (row) => row.delayed, dead: (row) => row.dlq_depth, consumers: (row) => row.consumer_count,
 };
 
 const COLUMNS: Column<QueueRow>[] = [
   { id: "name", title: "Queue", width: "minmax(140px, 2fr)", sort: true, cell: (row) => <span className="row"><Text mono className="cut">{row.name}</Text>{row.paused ? <span className="tag warn">paused</span> : null}</span> },
   { id: "kind", title: "Kind", width: "minmax(70px, 1fr)", from: 700, cell: (row) => <Text className="muted">{row.broker_type}</Text> },
-  { id: "depth", title: "Waiting", width: "66px", end: true, sort: true, cell: (row) => (row.depth ? count(row.depth) : <span className="muted">{count(row.depth)}</span>) },
+  { id: "depth", title: "Waiting", width: "66px", end: true, sort: true, cell: (row) => (waiting(row) ? count(waiting(row)) : <span className="muted">{count(waiting(row))}</span>) },
   { id: "flight", title: "Active", width: "58px", end: true, sort: true, from: 420, cell: (row) => count(row.in_flight) },
   { id: "delayed", title: "Delayed", width: "62px", end: true, sort: true, from: 560, cell: (row) => count(row.delayed) },
   { id: "consumers", title: "Consumers", width: "76px", end: true, sort: true, from: 620, cell: (row) => (row.consumer_count === 0 ? <span className="warn-text">none</span> : count(row.consumer_count)) },
   { id: "dead", title: "Dead", width: "58px", end: true, sort: true, cell: (row) => (row.dlq_depth ? <span className="tag bad">{count(row.dlq_depth)}</span> : <span className="muted">0</span>) },
 ];
-
-const DEPTH: Line[] = [{ name: "waiting", colour: "--chart-6", value: count, fill: true }, { name: "dead letters", colour: "--bad", value: count }];
 
 interface Job { id: string; state: string; queue: string; function_id: string | null; attempts: number; max_attempts: number | null; created_at: number; ready_at?: number; started_at?: number; finished_at?: number; error?: string; result?: Json }
 interface Story { job: Job | null; dead: DeadRow | null; spans: Span[]; logs: LogRow[] }
@@ -113,6 +112,7 @@ function DeadLetters({ queue }: { queue: QueueRow }) {
   const client = useQueryClient();
   const { ask: question, question: asked } = useConfirm();
   const [open, setOpen] = useState<string | null>(null);
+  const [editing, setEditing] = useState<DeadRow | null>(null);
   const reason = at("reason");
   const offset = Number(at("from")) || 0;
   const found = useQuery({ queryKey: ["dead", queue.name, reason, at("dq"), offset], queryFn: ({ signal }) => get<DeadPage>("/api/v1/dead", { name: queue.name, reason, q: at("dq"), offset, limit: PAGE }, signal), placeholderData: (old) => old });
@@ -157,6 +157,7 @@ function DeadLetters({ queue }: { queue: QueueRow }) {
   return (
     <>
       {asked}
+      {editing ? <EditLetter queue={queue.name} letter={editing} onClose={() => setEditing(null)} onDone={() => void refresh()} /> : null}
       {found.error ? <Failure error={found.error} /> : null}
       <div className="row wrap">
         <div className="grow"><Search value={at("dq")} onChange={(dq) => put({ dq, from: null }, { replace: true })} label="Search dead letters" /></div>
@@ -193,6 +194,7 @@ function DeadLetters({ queue }: { queue: QueueRow }) {
               <div className="stack log-open">
                 <div className="row wrap">
                   {may("iii::queue::redrive_message") ? <button type="button" className="button small" onClick={() => question({ title: "Redrive this job?", harmless: true, says: <p>It goes back to {queue.name} and is tried again from its first attempt.</p>, action: "Redrive", run: () => one("iii::queue::redrive_message", row, "Redriven.") })}>Redrive…</button> : null}
+                  {may("queue::redrive_edited") ? <button type="button" className="button small" disabled={typeof row.payload_bytes === "number"} title={typeof row.payload_bytes === "number" ? "Its payload is too large to be shown whole" : undefined} onClick={() => setEditing(row)}>Edit…</button> : null}
                   {may("iii::queue::discard_message") ? <button type="button" className="button danger small" onClick={() => question({ title: "Discard this job?", says: <p>It is removed for ever, with its payload ({bytes(row.size_bytes)}). This cannot be undone.</p>, action: "Discard", run: () => one("iii::queue::discard_message", row, "Discarded.") })}>Discard…</button> : null}
                   <Link className="button small plain" href={to("/queues", { job: row.id })}>Its whole story</Link>
                   <CopyButton text={row.id} label="Copy the id">id</CopyButton>
@@ -216,19 +218,17 @@ function DeadLetters({ queue }: { queue: QueueRow }) {
   );
 }
 
-const TABS = ["overview", "dead"];
+const TABS = ["overview", "dead", "jobs"];
 
 function Details({ row, onClose }: { row: QueueRow; onClose: () => void }) {
   const { at, put } = usePlace();
   const may = useMay();
   const { ask: question, question: asked } = useConfirm();
   const tab = TABS.includes(at("tab")) ? at("tab") : "overview";
-  useKeys({ 1: () => put({ tab: null }), 2: () => put({ tab: "dead" }) });
+  useKeys({ 1: () => put({ tab: null }), 2: () => put({ tab: "dead" }), 3: () => put({ tab: "jobs" }) });
   const stats = useQuery({ queryKey: ["queue-config", row.name], queryFn: ({ signal }) => ask<{ config?: Json }>("engine::queue::topic_stats", { topic: row.name }, signal) });
-  const depth = useHistory(row.name, "depth", row.depth, null);
-  const active = useHistory(row.name, "active", row.in_flight, null);
   const pause = (): void => question(row.paused ? {
-    title: "Resume this queue?", harmless: true, says: <p>Its {plural(row.depth, "waiting job")} are handed to consumers again.</p>, action: "Resume", run: () => act("engine::queue::resume", { queue: row.name }),
+    title: "Resume this queue?", harmless: true, says: <p>Its {plural(waiting(row), "waiting job")} are handed to consumers again.</p>, action: "Resume", run: () => act("engine::queue::resume", { queue: row.name }),
   } : {
     title: "Pause this queue?", says: <p>Jobs are still accepted and kept, but none is handed out until it is resumed. The {plural(row.in_flight, "active job")} go on.</p>, action: "Pause", run: () => act("engine::queue::pause", { queue: row.name }),
   });
@@ -240,19 +240,16 @@ function Details({ row, onClose }: { row: QueueRow; onClose: () => void }) {
       actions={may("engine::queue::pause") ? <button type="button" className="button small" onClick={pause}>{row.paused ? "Resume…" : "Pause…"}</button> : null}
     >
       {asked}
-      <Tabs label="Queue" value={tab} options={[{ value: "overview", title: "Overview" }, { value: "dead", title: "Dead letters", count: row.dlq_depth }]} onChange={(value) => put({ tab: value === "overview" ? null : value })}>
+      <Tabs label="Queue" value={tab} options={[{ value: "overview", title: "Overview" }, { value: "dead", title: "Dead letters", count: row.dlq_depth }, { value: "jobs", title: "Jobs", count: row.depth }]} onChange={(value) => put({ tab: value === "overview" ? null : value })}>
         {tab === "overview" ? (
           <>
-            <Facts of={[["Waiting", count(row.depth)], ["Active", count(row.in_flight)], ["Delayed", count(row.delayed)], ["Dead letters", count(row.dlq_depth)], ["Consumers", count(row.consumer_count)], ["Delivered", count(row.delivered)], ["Failed attempts", count(row.failed)]]} />
-            <div className="loads">
-              <div><div className="muted small-text">Waiting</div><Spark values={depth} label="Waiting jobs while this page is open" width={180} height={36} /></div>
-              <div><div className="muted small-text">Active</div><Spark values={active} label="Active jobs while this page is open" width={180} height={36} /></div>
-            </div>
+            <Facts of={[["Waiting", count(waiting(row))], ["Active", count(row.in_flight)], ["Delayed", count(row.delayed)], ["Dead letters", count(row.dlq_depth)], ["Consumers", count(row.consumer_count)], ["Delivered", count(row.delivered)], ["Failed attempts", count(row.failed)]]} />
+            <QueueHistory queue={row.name} />
             {row.consumer_count === 0 ? <p className="note">No consumer: jobs wait until a worker subscribes or registers the function.</p> : null}
             {may("iii::durable::publish") ? <Block title="Publish a message" note="what your subscriber receives"><Publish queue={row} /></Block> : null}
             {stats.data?.config ? <Block title="Configuration"><JsonView value={stats.data.config} label="configuration" /></Block> : null}
           </>
-        ) : <DeadLetters queue={row} />}
+        ) : tab === "jobs" ? <QueueJobs queue={row} /> : <DeadLetters queue={row} />}
       </Tabs>
     </Side>
   );
@@ -261,7 +258,6 @@ function Details({ row, onClose }: { row: QueueRow; onClose: () => void }) {
 export default function Queues() {
   const { at, put } = usePlace();
   const live = useLive<QueueRow>("queues", (row) => row.name);
-  const samples = useLive<Sample>("metrics", (row) => row.at_ms);
   const by = at("sort") || "name";
   const descending = at("order") === "desc";
   const search = at("q").toLowerCase();
@@ -284,11 +280,7 @@ export default function Queues() {
       <Split
         list={
           <>
-            {samples.rows.length > 1 && !chosen && !job ? (
-              <div className="over-list">
-                <Chart label="All queues" times={samples.rows.map((row) => row.at_ms / 1000)} series={[samples.rows.map((row) => row.queue_depth), samples.rows.map((row) => row.dlq)]} lines={DEPTH} format={count} height={96} />
-              </div>
-            ) : null}
+            {live.rows.length > 0 && !chosen && !job ? <div className="over-list"><QueueHistory height={96} /></div> : null}
             <Grid
               label="Queues"
               columns={COLUMNS}
@@ -304,7 +296,7 @@ export default function Queues() {
             />
           </>
         }
-        side={job ? <JobStory key={job} id={job} onClose={() => put({ job: null })} /> : chosen ? <Details key={chosen.name} row={chosen} onClose={() => put({ queue: null, topic: null, tab: null, reason: null, dq: null, from: null })} /> : null}
+        side={job ? <JobStory key={job} id={job} onClose={() => put({ job: null })} /> : chosen ? <Details key={chosen.name} row={chosen} onClose={() => put({ queue: null, topic: null, tab: null, state: null, reason: null, dq: null, from: null })} /> : null}
       />
     </>
   );

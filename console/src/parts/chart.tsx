@@ -2,13 +2,14 @@ import { useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
-import { clock } from "../text/format.ts";
+import { clock, count } from "../text/format.ts";
 
 /** Lines over time. The colours are those of the theme; the last values stand in the legend. */
 
 export interface Line { name: string; colour: string; value: (number: number | null) => string; fill?: boolean }
 
 const HEIGHT = 132;
+const WHOLE = Array.from({ length: 15 }, (_, power) => [1, 2, 5].map((first) => first * 10 ** power)).flat();
 
 function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -45,8 +46,8 @@ function options(width: number, height: number, lines: Line[], format: (value: n
     hooks: { setCursor: [(plot) => onHover(plot.cursor.idx ?? null)] },
     scales: { x: { time: true }, y: { range: (_plot, low, high) => [Math.min(0, low), high > 0 ? high * 1.1 : 1] } },
     axes: [
-      { ...axis, space: 70, size: 22, values: (_plot, ticks) => ticks.map((tick) => clock(tick * 1000).slice(0, 5)) },
-      { ...axis, space: 32, size: 52, values: (_plot, ticks) => ticks.map(format) },
+      { ...axis, space: 70, size: 22, values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => clock(tick * 1000).slice(0, step < 60 ? 8 : 5)) },
+      { ...axis, space: 32, size: 52, ...(format === count ? { incrs: WHOLE } : {}), values: (_plot, ticks) => ticks.map(format) },
     ],
     series: [
       {},

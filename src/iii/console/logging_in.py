@@ -15,7 +15,8 @@ from iii.console.visitor import LoginRefused, Visitor
 from iii.protocol.access_token import LONGEST
 
 ACTIONS = (
-    "engine::workers::drain", "engine::workers::disconnect", "iii::queue::redrive", "iii::queue::redrive_message", "iii::queue::discard_message", "engine::queue::pause",
+    "engine::workers::drain", "engine::workers::disconnect", "iii::queue::redrive", "iii::queue::redrive_message",
+    "iii::queue::discard_message", "queue::redrive_edited", "engine::queue::pause",
     "engine::queue::resume", "engine::queue::purge", "engine::queue::cancel", "engine::invocations::cancel", "state::set", "state::delete",
     "state::compare_and_set", "stream::set", "stream::delete", "stream::send", "publish", "iii::durable::publish", "configuration::set",
     "configuration::delete", "configuration::get", "engine::logs::clear", "engine::traces::clear", "engine::alerts::evaluate",

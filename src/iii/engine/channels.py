@@ -23,6 +23,7 @@ CHANNEL_EXPIRED = LogEvent(
 )  # fmt: skip
 
 Direction: TypeAlias = Literal["write", "read"]
+ChannelKind: TypeAlias = Literal["worker", "request", "response"]
 Keys: TypeAlias = dict[Direction, str]  # of the ends that can be taken from outside
 
 # Most bytes that wait in one channel beyond its capacity, so that a writer's Close is seen in time.
@@ -92,12 +93,15 @@ class Channel:
 
     Attributes:
         items: what waits to be read.
+        kind: whether a worker asked for it, or it has the body of an HTTP request or response.
+        creator: id of the worker that asked for it.
+        total_bytes: that were put into it.
         writer, reader: the ends that are at work.
     """
 
     __slots__ = (
         "_bytes", "_capacity", "_channels", "_idle", "_left", "_read_ahead_bytes", "_waits", "aborted", "created_at",
-        "finished", "id", "items", "keys", "reader", "reader_claimed", "writer", "writer_claimed",
+        "creator", "finished", "id", "items", "keys", "kind", "reader", "reader_claimed", "total_bytes", "writer", "writer_claimed",
     )  # fmt: skip
 
     def __init__(
@@ -117,6 +121,9 @@ class Channel:
         self._read_ahead_bytes = read_ahead_bytes
         self.items: deque[Item] = deque()
         self._bytes = 0
+        self.total_bytes = 0
+        self.kind: ChannelKind = "worker"
+        self.creator: str | None = None
         self.writer: Writer | None = None
         self.reader: Reader | None = None
         self._waits = False  # the writer was told that there is no room
@@ -150,6 +157,7 @@ class Channel:
         if self._left or self.finished:
             return
         self.items.append(Item(data, is_text))
+        self.total_bytes += len(data)
         size = len(data) + _MESSAGE_BYTES
         self._bytes += size
         self._channels.waiting_bytes += size
@@ -222,6 +230,16 @@ class Channel:
         """The writer has ended and everything was taken."""
         return self.finished and not self.items
 
+    @property
+    def waiting_bytes(self) -> int:
+        """That were put and not taken yet."""
+        return self._bytes - _MESSAGE_BYTES * len(self.items)
+
+    @property
+    def left(self) -> bool:
+        """Whether the reader has ended."""
+        return self._left
+
     def leave(self) -> None:
         """The reader has ended: what waits is dropped."""
         if self._left:
@@ -284,11 +302,13 @@ class Channels:
         """Those that are made."""
         return iter(self._by_id.values())
 
-    def create(self, capacity: int = CHANNEL_BUFFER_DEFAULT) -> Channel:
-        """A new channel that holds 1 to 1024 messages before its writer is asked to wait."""
+    def create(self, capacity: int = CHANNEL_BUFFER_DEFAULT, creator: str | None = None) -> Channel:
+        """A new channel that holds 1 to 1024 messages before its writer is asked to wait, for a worker of that id."""
         channel_id, key = new_id(), new_id()
         keys: Keys = {"write": key, "read": key}
-        return self._new(channel_id, keys, min(max(capacity, 1), CHANNEL_BUFFER_MAX), READ_AHEAD_BYTES)
+        channel = self._new(channel_id, keys, min(max(capacity, 1), CHANNEL_BUFFER_MAX), READ_AHEAD_BYTES)
+        channel.creator = creator
+        return channel
 
     def promise(self, direction: Direction, made: Callable[[Channel], None]) -> ChannelRef:
         """One end of a channel that is made when somebody comes to take that end, and then given to `made`.
@@ -303,7 +323,9 @@ class Channels:
         """Make a promised channel now."""
         promise = self._promised.pop(channel_id, None)
         if promise is not None:
-            promise.made(self._new(channel_id, promise.keys, CHANNEL_BUFFER_DEFAULT, PROMISED_READ_AHEAD_BYTES))
+            channel = self._new(channel_id, promise.keys, CHANNEL_BUFFER_DEFAULT, PROMISED_READ_AHEAD_BYTES)
+            channel.kind = "request" if "read" in promise.keys else "response"
+            promise.made(channel)
 
     def forget(self, channel_id: str) -> None:
         """Remove a channel, promised or made."""

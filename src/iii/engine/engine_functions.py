@@ -12,11 +12,13 @@ from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.cancelling import Cancelling
 from iii.engine.channels import ChannelEnds, CreateChannelRequest
 from iii.engine.disconnecting import WorkerDisconnecting
+from iii.engine.discovery.channels import ChannelDiscovery
 from iii.engine.discovery.functions import FunctionDiscovery
 from iii.engine.discovery.functions_available import FunctionsAvailable, FunctionsChanged
 from iii.engine.discovery.observers import ObserverDiscovery
 from iii.engine.discovery.observers_changed import ObserversChanged
 from iii.engine.discovery.registered_triggers import RegisteredTriggerDiscovery
+from iii.engine.discovery.sessions import SessionDiscovery
 from iii.engine.discovery.trigger_registration import TriggerRegistration
 from iii.engine.discovery.triggers import TriggerDiscovery
 from iii.engine.discovery.workers import WorkerDiscovery
@@ -60,6 +62,8 @@ class EngineFunctions(Module):
         TriggerDiscovery,
         RegisteredTriggerDiscovery,
         ObserverDiscovery,
+        ChannelDiscovery,
+        SessionDiscovery,
         TriggerRegistration,
         Cancelling,
         WorkerDraining,
@@ -121,7 +125,8 @@ class EngineFunctions(Module):
         return LATER
 
     @builtin(CREATE_CHANNEL, spec="07 §2.1, 02 §5.1")
-    def create_channel(self, request: CreateChannelRequest) -> ChannelEnds:
+    def create_channel(self, request: CreateChannelRequest, invocation: Invocation) -> ChannelEnds:
         """Create a channel; both ends share its id and key, and may be handed to any worker."""
         capacity = CHANNEL_BUFFER_DEFAULT if request.buffer_size is None else request.buffer_size
-        return self.engine.channels.create(capacity).ends
+        creator = None if invocation.caller is None else invocation.caller.worker_id
+        return self.engine.channels.create(capacity, creator).ends

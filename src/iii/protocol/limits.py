@@ -81,6 +81,8 @@ TALLIED_CODES = 32
 HTTP_HISTOGRAMS = 300
 # Most queues and destinations of topics that are shown each for itself in metrics; further ones are `other`.
 MEASURED_QUEUES = 250
+# Samples of how full queues are that `engine::queue::history` keeps, of as many queues as metrics show: an hour.
+QUEUE_SAMPLES = 360
 # Longest id of a trace or span in telemetry of workers; a span with a longer one is left out, a log record loses it. (06 §2.9)
 TELEMETRY_ID_CHARACTERS = 128
 # Most buckets of a histogram of a worker; a point with more is left out.

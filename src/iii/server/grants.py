@@ -48,6 +48,7 @@ def rights_of(config: GrantConfig, listener: str, kind: Kind = "token", key: tup
         registers=registers,
         calls_urls=any(role.calls_urls for role in roles),
         prefix=config.prefix,
+        roles=tuple(each for each in config.allow if isinstance(each, str) and each in ROLES),
     )
 
 

@@ -92,10 +92,14 @@ async def test_an_observer_sees_everything_and_does_nothing(stranger: Browser) -
     stored = await stranger.post("/api/engine/_console/states/s/item", {"key": "k", "value": 1})
     redriven = await stranger.post("/api/engine/_console/dlq/work/redrive")
     cleared = await stranger.post("/api/engine/_console/otel/logs/clear")
+    edited = await stranger.call("queue::redrive_edited", {"queue": "work", "message_id": "m", "payload": 1})
+    jobs = await stranger.post("/api/v1/ask", {"function_id": "engine::queue::jobs", "payload": {"queue": "work"}})
 
     assert [row["function_id"] for row in rows] == ["math::add"]
     assert called["ok"] is False
     assert called["error"]["code"] == "FORBIDDEN"
+    assert edited["error"]["code"] == "FORBIDDEN"
+    assert (jobs.status, jobs.body["jobs"]) == (200, [])
     assert [each.status for each in (invoked, stored, redriven, cleared)] == [403, 403, 403, 403]
     assert {"state::set", "iii::queue::redrive", "engine::workers::drain"} <= set(session["refused"])
     assert session["may_proxy"] is False
@@ -104,7 +108,7 @@ async def test_an_observer_sees_everything_and_does_nothing(stranger: Browser) -
 async def test_roles_decide_what_is_done(stranger: Browser) -> None:
     operator = (await stranger.login(OPERATOR)).body
     assert "iii::queue::redrive" not in operator["refused"]
-    assert "state::set" in operator["refused"]
+    assert {"state::set", "queue::redrive_edited"} <= set(operator["refused"])
     assert (await stranger.call("iii::queue::redrive", {"queue": "work"}))["ok"]
 
     admin = (await stranger.login(ADMIN)).body

@@ -130,6 +130,30 @@ async def test_single_dead_letters(adapter: dict[str, Any], open_house: Open, na
     assert calls.seen[-1] == 1
 
 
+async def test_dead_letter_runs_again_with_another_payload(
+    adapter: dict[str, Any], open_house: Open, name: Name
+) -> None:
+    """13 check 11: of a queue and of a topic."""
+    house = await open_house(adapter, queue_configs={name("work"): {"max_retries": 1}})
+    calls = Calls(house.worker, "f")
+    calls.handler = lambda data: fails(data) if data == "wrong" else None
+    config = {"topic": name("t"), "queue_config": {"maxRetries": 0}}
+    house.worker.register_trigger({"type": "durable:subscriber", "function_id": "f", "config": config})
+    await house.enqueue("f", "wrong", name("work"))
+    await house.dead(name("work"), 1)
+    await house.publish(name("t"), "wrong")
+
+    async def mend(queue: str) -> None:
+        [letter] = await house.dead(queue, 1)
+        asked = {"queue": queue, "message_id": letter["id"], "payload": {"mended": queue}}
+        assert (await house.call("queue::redrive_edited", **asked))["redriven"] == 1
+        await until(lambda: {"mended": queue} in calls.seen)
+        await house.dead(queue, 0)
+
+    await mend(name("work"))
+    await mend(name("t"))
+
+
 async def test_redrive_while_jobs_come(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
     """04 check 35, issue 6: those that come meanwhile do not hide the redriven ones."""
     house = await open_house(adapter, queue_configs={name("work"): {"max_retries": 0}})

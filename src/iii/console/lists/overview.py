@@ -30,8 +30,9 @@ CHANGES = frozenset(
         "configuration.edited", "cron.job_failed", "console.action", "access.denied",
     }
 )  # fmt: skip
-ACCESS = frozenset({"access.granted", "access.denied", "access.evicted"})
+DENIALS = frozenset({"access.denied", "access.evicted", "access.revoked"})
 _LOOKED_AT = 1_000
+_SESSIONS = 500
 _SHOWN = 50
 
 
@@ -122,9 +123,9 @@ class Overview(Struct, kw_only=True):
     changes: list[EngineEvent]
 
 
-async def engine_events(desk: Desk, wanted: Collection[str], most: int) -> list[EngineEvent]:
-    """Lines of the engine's log about certain events, newest first."""
-    asked = {"service_name": "iii", "limit": _LOOKED_AT, "severity_min": 9}
+async def engine_events(desk: Desk, wanted: Collection[str], most: int, severity: int = 9) -> list[EngineEvent]:
+    """Lines of the engine's log about certain events, at least that severe, newest first."""
+    asked = {"service_name": "iii", "limit": _LOOKED_AT, "severity_min": severity}
     rows = (await desk.read_as(_Logs, "engine::logs::list", asked)).logs
     found = [row for row in rows if row.attributes.get("event") in wanted]
     return [
@@ -198,26 +199,18 @@ async def events(desk: Desk, query: Mapping[str, str]) -> Any:
     return page_query(query).page(await engine_events(desk, CHANGES, _LOOKED_AT))
 
 
-class _Worker(Struct):
-    """As far as access is concerned."""
-
-    id: str
-    name: str | None = None
-    namespace: str = "default"
-    runtime: str | None = None
-    ip_address: str | None = None
-    connected_at_ms: int = 0
+class _Sessions(Struct):
+    sessions: list[Raw]
+    total: int
 
 
 async def access(desk: Desk, query: Mapping[str, str]) -> Any:
-    """Who is connected, who logged in, and what was denied."""
-    workers, told = await asyncio.gather(worker_rows(desk), engine_events(desk, ACCESS, _LOOKED_AT))
-    rows = [msgspec.json.decode(row, type=_Worker) for row in workers]
-    return {
-        "sessions": [row for row in rows if row.runtime != "engine"],
-        "granted": [row for row in told if row.event == "access.granted"],
-        "denied": [row for row in told if row.event != "access.granted"],
-    }
+    """Who is connected with which rights, and what was denied."""
+    sessions, denied = await asyncio.gather(
+        desk.read_as(_Sessions, "engine::access::sessions", {"limit": _SESSIONS}),
+        engine_events(desk, DENIALS, _LOOKED_AT, severity=13),
+    )
+    return {"sessions": sessions.sessions, "total": sessions.total, "denied": denied}
 
 
 class _Options(Struct):

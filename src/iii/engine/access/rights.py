@@ -31,6 +31,7 @@ class Rights(Struct, frozen=True, kw_only=True):
         context: JSON, for hooks and middleware.
         prefix: put before the ids of its functions.
         by_auth_function: whether they are what an auth function returned.
+        roles: names of roles that `exposed` is from, for people.
     """
 
     who: str = "anonymous"
@@ -47,6 +48,7 @@ class Rights(Struct, frozen=True, kw_only=True):
     context: bytes = NO_CONTEXT
     prefix: str | None = None
     by_auth_function: bool = False
+    roles: tuple[str, ...] = ()
 
     def may_declare(self, namespace: str) -> bool:
         """Whether its functions and trigger types may be in a namespace."""

@@ -12,7 +12,8 @@ _READS = (
     "engine::functions::*", "engine::workers::list", "engine::workers::info", "engine::triggers::*", "engine::trigger-types::*",
     "engine::registered-triggers::*", "engine::metrics::*", "engine::rollups::list", "engine::alerts::list", "engine::health::*",
     "engine::logs::list", "engine::traces::list", "engine::traces::tree", "engine::traces::group_by", "engine::traces::follow", "engine::queue::list_topics",
-    "engine::queue::topic_stats", "engine::queue::dlq_topics", "engine::queue::job",
+    "engine::queue::topic_stats", "engine::queue::dlq_topics", "engine::queue::job", "engine::queue::jobs",
+    "engine::queue::history", "engine::channels::list", "engine::access::sessions",
 )  # fmt: skip
 _WORKS = (
     "engine::functions::*", "engine::triggers::list", "engine::triggers::info", "engine::trigger-types::list",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from iii.engine.access.roles import EVERYTHING
 from iii.engine.session.peer import Peer
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ class View:
     @property
     def is_whole(self) -> bool:
         return self._guard is None
+
+    @property
+    def oversees(self) -> bool:
+        """Whether it is shown what others do: it is trusted, or has a role that sees everything."""
+        return self._guard is None or EVERYTHING in self._guard.rights.seen
+
+    def is_caller(self, worker_id: str | None) -> bool:
+        return worker_id == self._caller_id
 
     def function(self, function: Function) -> bool:
         return self._guard is None or self._guard.sees(function)

@@ -11,7 +11,7 @@ from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.levels import QueueLevel
 from iii.modules.queue.options import NamedQueue
-from iii.modules.queue.requests import DestinationRow, JobStatus, Paused, Stats
+from iii.modules.queue.requests import BacklogInput, BacklogPage, DestinationRow, JobStatus, Paused, Stats
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
@@ -28,6 +28,10 @@ class NotSupported(StoreError):
 
 class UnknownQueue(StoreError):
     """There is neither a queue nor a topic of that name."""
+
+
+class BadCursor(StoreError):
+    """It is of no page that was answered."""
 
 
 class ResultsNotKept(StoreError):
@@ -129,6 +133,12 @@ class QueueAdapter(Protocol):
 
     async def redrive_message(self, source: QueueOrTopic, job_id: str) -> int:
         """1, or 0 if there is no such dead letter."""
+
+    async def redrive_edited(self, source: QueueOrTopic, job_id: str, data: bytes) -> int:
+        """As `redrive_message`, with another payload; the dead letter is there until the job is kept. Raises EnqueueFailed."""
+
+    async def backlog(self, source: QueueOrTopic, asked: BacklogInput) -> BacklogPage:
+        """Jobs that have not ended, page by page. Raises BadCursor."""
 
     async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:
         """1, or 0 if there is no such dead letter."""

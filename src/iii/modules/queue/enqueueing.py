@@ -36,8 +36,7 @@ def new_job(queue: NamedQueue, request: EnqueueRequest, now_ms: int, numbered: b
         job.traceparent = valid_traceparent(request.traceparent)
     if request.baggage:
         job.baggage = request.baggage
-    if config.fifo:
-        job.group = _group(queue, data)
+    job.group = group_in(queue, data)
     if (
         (request.delay_ms, request.deduplication_id, request.priority) != _NO_OPTIONS
         or config.delay_ms or config.deduplication_field or config.max_priority
@@ -46,7 +45,10 @@ def new_job(queue: NamedQueue, request: EnqueueRequest, now_ms: int, numbered: b
     return job
 
 
-def _group(queue: NamedQueue, data: bytes) -> str:
+def group_in(queue: NamedQueue, data: bytes) -> str | None:
+    """Within which a queue keeps the order of a job; None: it keeps none. Raises EnqueueFailed."""
+    if not queue.config.fifo:
+        return None
     field = queue.config.message_group_field
     if field is None:
         raise EnqueueFailed(f"FIFO queue '{queue.name}' requires 'message_group_field' to be configured")

@@ -29,6 +29,7 @@ from iii.modules.queue.requests import (
     DeadLetterRow,
     DeadLettersInput,
     DeadLetterTopicRow,
+    EditedMessageInput,
     MessageInput,
     MessageResult,
     RedriveInput,
@@ -48,6 +49,10 @@ from iii.storage.items import StoreError
 REDRIVEN = LogEvent(
     __name__, "queue.redriven", logging.INFO, "Dead letters of a queue redriven",
     means="They wait again as jobs, with all their attempts.",
+)  # fmt: skip
+EDITED = LogEvent(
+    __name__, "queue.redriven_edited", logging.INFO, "Dead letter redriven with another payload",
+    means="`queue::redrive_edited`: it waits again as a job, with all its attempts; the payload that failed is gone.",
 )  # fmt: skip
 UNSUBSCRIBED = LogEvent(
     __name__, "queue.unsubscribed", logging.INFO, "Function unsubscribed from a topic",
@@ -91,6 +96,17 @@ class Introspection:
         text = f"Failed to redrive DLQ message '{request.message_id}' for queue '{request.queue}'"
         with _failing(REDRIVE_MESSAGE_FAILED, text):
             redriven = await self._adapter.redrive_message(source, request.message_id)
+        return MessageResult(queue=request.queue, message_id=request.message_id, redriven=redriven)
+
+    @builtin("queue::redrive_edited", spec="13 §11", aliases={"topic": "queue"})
+    async def redrive_edited(self, request: EditedMessageInput) -> MessageResult:
+        """Try one dead letter again, with another payload"""
+        source, data = self._one(request), bytes(request.payload)
+        text = f"Failed to redrive DLQ message '{request.message_id}' for queue '{request.queue}'"
+        with _failing(REDRIVE_MESSAGE_FAILED, text):
+            redriven = await self._adapter.redrive_edited(source, request.message_id, data)
+        if redriven:
+            EDITED(queue=request.queue, job=request.message_id)
         return MessageResult(queue=request.queue, message_id=request.message_id, redriven=redriven)
 
     @builtin("iii::queue::discard_message", spec="04 §8.2", aliases={"topic": "queue"})

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from iii.engine.answer import answer
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.invocation import Invocation
-from iii.modules.queue.adapter import NotSupported, QueueAdapter, ResultsNotKept
+from iii.modules.queue.adapter import BadCursor, NotSupported, QueueAdapter, ResultsNotKept
 from iii.modules.queue.codes import (
     JOB_CANCEL_FAILED,
     JOB_ID_NOT_SET,
@@ -18,9 +18,18 @@ from iii.modules.queue.codes import (
     NOT_SUPPORTED,
     RESULTS_NOT_KEPT,
 )
+from iii.modules.queue.names import Names
 from iii.modules.queue.options import NAME_CHARACTERS, NamedQueue
-from iii.modules.queue.requests import CancelInput, CancelResult, JobInput, JobStatus, WaitInput
-from iii.protocol.errors import ErrorCode, InvocationError
+from iii.modules.queue.requests import (
+    BacklogInput,
+    BacklogPage,
+    CancelInput,
+    CancelResult,
+    JobInput,
+    JobStatus,
+    WaitInput,
+)
+from iii.protocol.errors import ErrorCode, InvalidArguments, InvocationError
 from iii.protocol.log_event import LogEvent
 from iii.protocol.quoted import shortened
 from iii.storage.items import StoreError
@@ -36,6 +45,7 @@ class Jobs:
 
     def __init__(self, adapter: QueueAdapter, queues: Mapping[str, NamedQueue]) -> None:
         self._adapter = adapter
+        self._names = Names(adapter, queues)
 
     @builtin("engine::queue::job", spec="13 §2")
     def job(self, request: JobInput) -> JobStatus:
@@ -46,6 +56,18 @@ class Jobs:
         except StoreError as error:
             raise _refusal(error, JOB_LOOKUP_FAILED, f"Failed to look up job '{shown}'") from None
         return _known(found, shown)
+
+    @builtin("engine::queue::jobs", spec="13 §9", aliases={"topic": "queue"})
+    async def jobs(self, request: BacklogInput) -> BacklogPage:
+        """Jobs of a queue or topic that wait, are delayed, or are active, page by page"""
+        source = self._names.named(request.queue)
+        try:
+            return await self._adapter.backlog(source, request)
+        except BadCursor as error:
+            raise InvalidArguments(str(error)) from None
+        except StoreError as error:
+            shown = shortened(request.queue, NAME_CHARACTERS)
+            raise _refusal(error, JOB_LOOKUP_FAILED, f"Failed to list jobs of '{shown}'") from None
 
     @builtin("engine::queue::wait", spec="13 §4")
     def wait(self, request: WaitInput, invocation: Invocation) -> JobStatus | Later:

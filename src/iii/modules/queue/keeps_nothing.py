@@ -12,7 +12,7 @@ from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.levels import QueueLevel
 from iii.modules.queue.options import NamedQueue
-from iii.modules.queue.requests import JobStatus, Paused, Stats
+from iii.modules.queue.requests import BacklogInput, BacklogPage, JobStatus, Paused, Stats
 from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
@@ -75,6 +75,12 @@ class KeepsNothing:
 
     async def redrive_message(self, source: QueueOrTopic, job_id: str) -> int:
         raise StoreError(self._why.no_dead_letters)
+
+    async def redrive_edited(self, source: QueueOrTopic, job_id: str, data: bytes) -> int:
+        raise StoreError(self._why.no_dead_letters)
+
+    async def backlog(self, source: QueueOrTopic, asked: BacklogInput) -> BacklogPage:
+        raise NotSupported(self._why.no_queues)
 
     async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:
         raise StoreError(self._why.no_dead_letters)

@@ -33,6 +33,7 @@ from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.schema import MIGRATIONS
 from iii.modules.queue.jobs.steady import SteadyTime
 from iii.modules.queue.jobs.store import JobStore
+from iii.modules.queue.level_history import LevelHistory
 from iii.modules.queue.levels import measured
 from iii.modules.queue.maintenance import Maintenance
 from iii.modules.queue.observed import ObservedTopics
@@ -92,7 +93,7 @@ class Queue(Module):
     name = "iii-queue"
     description = "Async job processing with named queues, retries, and dead-letter support."
     Config: ClassVar = QueueConfig
-    parts: ClassVar = (Introspection, Jobs, Maintenance)
+    parts: ClassVar = (Introspection, Jobs, LevelHistory, Maintenance)
     remedy: ClassVar = "list it in `queue_configs`, or call `queue::define`"  # of a queue that does not exist
 
     def __init__(self, engine: Engine, config: QueueConfig | None = None, instance: str | None = None) -> None:
@@ -109,6 +110,7 @@ class Queue(Module):
         self.adapter = _adapter(engine, self.config)
         self._subscriptions: dict[str, Subscription] = {}
         self._observed = ObservedTopics(self.adapter)
+        self._history = LevelHistory(engine, self.adapter)
 
     def functions(self) -> Iterator[Function]:
         """Some adapters have them answered by somebody else."""
@@ -117,7 +119,7 @@ class Queue(Module):
             yield function
 
     def part(self, kind: Callable[..., object]) -> object:
-        return kind(self.adapter, self.queues)
+        return self._history if kind is LevelHistory else kind(self.adapter, self.queues)
 
     @property
     def unwell(self) -> bool:
@@ -144,6 +146,7 @@ class Queue(Module):
                 await self.adapter.queues.serve(queue)
             except StoreError as error:
                 raise StartFailure(f"{self.name}: {error}") from None
+        self._history.begin()
 
     async def adjust(self, config: QueueConfig) -> Adjusted:
         """Queues that are new or have other settings; a queue that `queue::define` changed keeps its own.
@@ -175,6 +178,7 @@ class Queue(Module):
 
     async def quiet(self) -> None:
         """Start no more jobs, and let those that run end; jobs are still accepted."""
+        self._history.end()
         await self.adapter.quiet()
 
     async def stop(self) -> None:

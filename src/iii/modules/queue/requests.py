@@ -84,6 +84,12 @@ class MessageInput(Struct, kw_only=True):
     message_id: str
 
 
+class EditedMessageInput(MessageInput, kw_only=True):
+    """Which dead letter, and what its function is to get this time."""
+
+    payload: Annotated[Raw, Meta(description="Payload in place of the one that failed, whole.")]
+
+
 class MessageResult(Struct, kw_only=True):
     queue: str
     message_id: str
@@ -235,6 +241,61 @@ class JobStatus(Struct, kw_only=True):
     result: Annotated[
         Raw | UnsetType, Meta(description="Result of a job that is done; absent: it had none, or it was too large.")
     ] = UNSET
+
+
+BacklogState: TypeAlias = Literal["waiting", "active", "delayed"]
+
+
+class BacklogInput(Struct, kw_only=True):
+    """Jobs of which queue or topic, in which state, and how many."""
+
+    queue: str
+    state: BacklogState = "waiting"
+    after: Annotated[str | None, Meta(description="`next` of the page before; absent: the first page.")] = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
+class BacklogRow(Struct, kw_only=True):
+    """A job that has not ended; times are Unix milliseconds."""
+
+    id: str
+    function_id: str | None
+    namespace: str | None
+    attempts: Annotated[int, Meta(description="Number of attempts that have ended.")]
+    max_attempts: int | None
+    created_at: int
+    size_bytes: Annotated[int, Meta(description="Size of the payload, which is not shown.")]
+    priority: int = 0
+    ready_at: Annotated[int | None, Meta(description="End of the delay or backoff of a delayed job.")] = None
+    started_at: Annotated[int | None, Meta(description="Begin of the attempt of an active job.")] = None
+    error: Annotated[str | None, Meta(description="Error of the last attempt that failed.")] = None
+
+
+class BacklogPage(Struct, kw_only=True):
+    jobs: Annotated[list[BacklogRow], Meta(description="In the order in which they begin, or began.")]
+    next: Annotated[str | None, Meta(description="`after` of the next page; absent at the end.")] = None
+
+
+class PastInput(Struct, kw_only=True):
+    """Of which queue or topic; absent: of all together."""
+
+    queue: str | None = None
+
+
+class Past(Struct, kw_only=True):
+    """One value of each list for each time in `at`, the latest last."""
+
+    at: Annotated[list[int], Meta(description="Unix milliseconds; the last is now.")]
+    waiting: list[int | None]
+    active: list[int | None]
+    delayed: list[int | None]
+    dead: list[int | None]
+    oldest_age_s: Annotated[
+        list[float | None],
+        Meta(
+            description="Age of the oldest job that waits or is active, 0 without any; null if the adapter cannot tell."
+        ),
+    ]
 
 
 class CancelInput(Struct, kw_only=True):

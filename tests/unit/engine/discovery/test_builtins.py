@@ -12,7 +12,7 @@ from iii.protocol.limits import HELD_CALLS, RECEIVER_OLD_PYTHON_BYTES
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 FUNCTION_IDS = [
-    "engine::channels::create", "engine::functions::info", "engine::functions::list",
+    "engine::access::sessions", "engine::channels::create", "engine::channels::list", "engine::functions::info", "engine::functions::list",
     "engine::invocations::cancel", "engine::observers::get", "engine::observers::list", "engine::register_trigger",
     "engine::registered-triggers::info", "engine::registered-triggers::list", "engine::trigger-types::list",
     "engine::triggers::info", "engine::triggers::list", "engine::unregister_trigger",

@@ -23,3 +23,9 @@ async def house() -> AsyncIterator[House]:
     found = House()
     await found.start()
     yield found
+
+
+@pytest.fixture(autouse=True)
+def no_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The counting of jobs takes turns of the loop, which nothing here waits for; `test_level_history.py` takes its own."""
+    monkeypatch.setattr("iii.modules.queue.level_history.SAMPLE_S", float("inf"))

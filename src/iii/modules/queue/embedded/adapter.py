@@ -12,18 +12,20 @@ from iii.modules.queue.adapter import QueueOrTopic, UnknownQueue
 from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.consume.page_turns import PageTurns
+from iii.modules.queue.embedded.backlogs import Backlogs
 from iii.modules.queue.embedded.census import Census, PlaceCounts
 from iii.modules.queue.embedded.control import Control
 from iii.modules.queue.embedded.queues import NamedQueues
 from iii.modules.queue.embedded.retention import Retention
 from iii.modules.queue.embedded.topics import Topics
-from iii.modules.queue.jobs.letters import Letters, OnFilled, Page
+from iii.modules.queue.enqueueing import group_in
+from iii.modules.queue.jobs.letters import Edited, Letters, OnFilled, Page
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.purging import Purge
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.jobs.waiting import Key
 from iii.modules.queue.levels import QueueLevel
-from iii.modules.queue.requests import JobStatus, Paused, Stats
+from iii.modules.queue.requests import BacklogInput, BacklogPage, JobStatus, Paused, Stats
 from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
@@ -44,6 +46,7 @@ class BuiltinAdapter:
         self._retention = Retention(engine, store, self.topics, config.topic_configs)
         self._letters = Letters(store)
         self._census = Census(store, engine.clock)
+        self._backlogs = Backlogs(store, self._consumer_of)
         self._control = Control(engine.clock, store, self._consumer_of)
 
     @property
@@ -118,6 +121,23 @@ class BuiltinAdapter:
             if await self._letters.redrive_one(place, job_id, self._filled(place)):
                 return 1
         return 0
+
+    async def redrive_edited(self, source: QueueOrTopic, job_id: str, data: bytes) -> int:
+        for place in self._places(source):
+            edited = Edited(data, self._group(source, place, data))
+            if await self._letters.redrive_one(place, job_id, self._filled(place), edited):
+                return 1
+        return 0
+
+    def _group(self, source: QueueOrTopic, place: Place, data: bytes) -> str | None:
+        """Raises EnqueueFailed: the queue cannot take such a job."""
+        if source.queue is not None and place.kind == "queue":
+            return group_in(source.queue, data)
+        destination = self.topics.at(place)
+        return None if destination is None else destination.group(data)
+
+    async def backlog(self, source: QueueOrTopic, asked: BacklogInput) -> BacklogPage:
+        return await self._backlogs.page(self._places(source), asked)
 
     async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:
         for place in self._places(source):

@@ -89,13 +89,15 @@ class Destination:
     def job(self, job: NewJob) -> NewJob:
         """The message as it is kept here, with an id of its own."""
         options = self.consumer.options
-        field = options.message_group_field
-        found, value = member(job.data, field) if field is not None else (False, None)
         return msgspec.structs.replace(
-            job,
-            group=group_of(value) if found and value is not None else None,
-            delay_ms=0 if options.fifo else options.delay_ms,
-        )
+            job, group=self.group(job.data), delay_ms=0 if options.fifo else options.delay_ms
+        )  # fmt: skip
+
+    def group(self, data: bytes) -> str | None:
+        """Within which a message keeps its order."""
+        field = self.consumer.options.message_group_field
+        found, value = member(data, field) if field is not None else (False, None)
+        return group_of(value) if found and value is not None else None
 
     def _options(self) -> QueueOptions:
         """The concurrencies of its subscribers add up (04 §6)."""

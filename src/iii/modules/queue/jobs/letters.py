@@ -48,6 +48,7 @@ _BY_ID: Final = "SELECT place, rank FROM dead WHERE +queue = ? AND id = ? ORDER 
 _REVIVE: Final = (
     f"INSERT INTO jobs (seq, {KEPT}, attempts, ready_at) SELECT ?, {KEPT}, 0, NULL FROM dead WHERE place = ?"
 )
+_EDIT: Final = "UPDATE jobs SET data = ?, grp = ? WHERE seq = ?"
 _DISCARD: Final = "DELETE FROM dead WHERE place = (SELECT max(place) FROM dead WHERE +queue = ? AND id = ?)"
 
 _encode = msgspec.json.Encoder().encode
@@ -98,6 +99,17 @@ class Page:
             return False
         self.letters.append(letter)
         return True
+
+
+class Edited(NamedTuple):
+    """What a job gets in place of its own.
+
+    Attributes:
+        group: within which a fifo queue keeps order.
+    """
+
+    data: bytes
+    group: str | None
 
 
 class Counts(NamedTuple):
@@ -178,16 +190,18 @@ class Letters:
                 break
         return redriven
 
-    async def redrive_one(self, place: Place, job_id: str, filled: OnFilled) -> int:
+    async def redrive_one(self, place: Place, job_id: str, filled: OnFilled, edited: Edited | None = None) -> int:
         """1, or 0 if there is no such dead letter."""
-        return await self._revive(_BY_ID, (place.id, job_id), filled)
+        return await self._revive(_BY_ID, (place.id, job_id), filled, edited)
 
-    async def _revive(self, which: str, values: tuple[Any, ...], filled: OnFilled) -> int:
+    async def _revive(self, which: str, values: tuple[Any, ...], filled: OnFilled, edited: Edited | None = None) -> int:
         def work(connection: Connection) -> list[Key]:
             keys: list[Key] = []
             for place, rank in connection.execute(which, values).fetchall():
                 keys.append((rank, self._store.next_seq()))
                 connection.execute(_REVIVE, (keys[-1][1], place))
+                if edited is not None:
+                    connection.execute(_EDIT, (*edited, keys[-1][1]))
                 connection.execute("DELETE FROM dead WHERE place = ?", (place,))
             return keys
 

@@ -51,12 +51,15 @@ class FoundJob(NamedTuple):
     @property
     def last_error(self) -> str | None:
         """Of its last attempt that failed, as far as it can be read."""
-        if self.error is not None or not self.history:
-            return self.error
-        try:
-            return str(json.loads(self.history)[-1]["error"])
-        except (ValueError, LookupError, TypeError):
-            return None
+        return last_error(self.history) if self.error is None else self.error
+
+
+def last_error(history: str | None) -> str | None:
+    """The text of the last failure of a job, as far as it can be read."""
+    try:
+        return str(json.loads(history or "")[-1]["error"])
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 class Lookup:

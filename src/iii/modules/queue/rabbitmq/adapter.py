@@ -19,7 +19,7 @@ from iii.modules.queue.rabbitmq.queues import NamedQueues
 from iii.modules.queue.rabbitmq.runs import Runs
 from iii.modules.queue.rabbitmq.tap import Tap
 from iii.modules.queue.rabbitmq.topics import Topics
-from iii.modules.queue.requests import JobStatus, Paused, Stats
+from iii.modules.queue.requests import BacklogInput, BacklogPage, JobStatus, Paused, Stats
 from iii.protocol.limits import MEASURED_QUEUES
 from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
@@ -118,6 +118,12 @@ class RabbitmqAdapter:
 
     async def redrive_message(self, source: QueueOrTopic, job_id: str) -> int:
         return await self._dead.redrive(self._sources(source), job_id)
+
+    async def redrive_edited(self, source: QueueOrTopic, job_id: str, data: bytes) -> int:
+        return await self._dead.redrive(self._sources(source), job_id, data)
+
+    async def backlog(self, source: QueueOrTopic, asked: BacklogInput) -> BacklogPage:
+        raise NotSupported(_NO_LOOKUP)
 
     async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:
         return await self._dead.discard(self._sources(source), job_id)

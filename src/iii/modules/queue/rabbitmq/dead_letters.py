@@ -40,11 +40,11 @@ class DeadLetters:
             if not page.add(letter):
                 break
 
-    async def redrive(self, queues: list[Names], job_id: str | None = None) -> int:
-        """All of them, or one; how many."""
+    async def redrive(self, queues: list[Names], job_id: str | None = None, data: bytes | None = None) -> int:
+        """All of them, or one, perhaps with another payload; how many. Each is there until the broker has its job."""
 
         async def again(delivery: Delivery, names: Names) -> None:
-            await self._broker.publish(*names.revived(delivery.message))
+            await self._broker.publish(*names.revived(delivery.message, data))
             await delivery.ack()
 
         return await self._take(queues, job_id, again)

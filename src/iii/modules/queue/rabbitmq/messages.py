@@ -66,9 +66,10 @@ class QueueNames:
             data_bytes=len(data),
         )
 
-    def revived(self, message: BrokerMessage) -> tuple[str, str, BrokerMessage]:
-        """Exchange, routing key and message of such a letter, with all attempts before it."""
-        return self.main, self.key, message._replace(headers={**message.headers, "x-attempt": 0})
+    def revived(self, message: BrokerMessage, data: bytes | None = None) -> tuple[str, str, BrokerMessage]:
+        """Exchange, routing key and message of such a letter, with all attempts before it; `data`: in place of its payload."""
+        again = message._replace(headers={**message.headers, "x-attempt": 0})
+        return self.main, self.key, again if data is None else again._replace(body=data)
 
 
 class TopicNames:
@@ -104,10 +105,12 @@ class TopicNames:
             data_bytes=len(data),
         )  # fmt: skip
 
-    def revived(self, message: BrokerMessage) -> tuple[str, str, BrokerMessage]:
-        """Exchange, routing key and message of such a letter, with all attempts before it."""
+    def revived(self, message: BrokerMessage, data: bytes | None = None) -> tuple[str, str, BrokerMessage]:
+        """Exchange, routing key and message of such a letter, with all attempts before it; `data`: in place of its payload."""
         job = msgspec.json.decode(message.body, type=DeadTopicJob).job
         job.attempts_made = 0
+        if data is not None:
+            job.data = Raw(data)
         return "", self.queue, message_of(job)
 
     def __eq__(self, other: object) -> bool:
