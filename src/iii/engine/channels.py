@@ -6,10 +6,9 @@ import hmac
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
-from msgspec import Meta, Struct
-
+from iii.engine.channel_refs import ChannelEnds, ChannelRef, Direction
 from iii.protocol.ids import new_id
 from iii.protocol.limits import CHANNEL_BUFFER_DEFAULT, CHANNEL_BUFFER_MAX, CHANNEL_TTL_S, KIB, MIB
 from iii.protocol.log_event import LogEvent
@@ -22,7 +21,6 @@ CHANNEL_EXPIRED = LogEvent(
     means="An end was passed on, but no worker connected to it; the other end is closed.",
 )  # fmt: skip
 
-Direction: TypeAlias = Literal["write", "read"]
 ChannelKind: TypeAlias = Literal["worker", "request", "response"]
 Keys: TypeAlias = dict[Direction, str]  # of the ends that can be taken from outside
 
@@ -36,26 +34,6 @@ ALL_WAITING_BYTES = 256 * MIB
 SHARE_BYTES = 128 * KIB  # or less, so that the shares of all channels together are no more than all may hold
 SWEEP_S = 60.0
 _MESSAGE_BYTES = 64  # what a waiting message takes besides its data
-
-
-class CreateChannelRequest(Struct, kw_only=True):
-    buffer_size: Annotated[
-        Annotated[int, Meta(ge=0)] | None,
-        Meta(description="Messages that the channel buffers, 1 to 1024; 64 if absent."),
-    ] = None
-
-
-class ChannelRef(Struct):
-    """One end of a channel; passed on inside payloads."""
-
-    channel_id: str
-    access_key: str
-    direction: Direction
-
-
-class ChannelEnds(Struct):
-    writer: ChannelRef
-    reader: ChannelRef
 
 
 class Item(NamedTuple):

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.cancelling import Cancelling
 from iii.engine.channel_codes import TOO_MANY_CHANNELS
-from iii.engine.channels import ChannelEnds, CreateChannelRequest
+from iii.engine.channel_refs import ChannelEnds, CreateChannelRequest
 from iii.engine.disconnecting import WorkerDisconnecting
 from iii.engine.discovery.channels import ChannelDiscovery
 from iii.engine.discovery.functions import FunctionDiscovery

@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 from http import HTTPStatus
 
-from iii.engine.channels import Channel, Direction
+from iii.engine.channel_refs import Direction
+from iii.engine.channels import Channel
 from iii.engine.engine import Engine
 from iii.net.connection import Connection, ConnectionHandler
 from iii.net.frames import message_head

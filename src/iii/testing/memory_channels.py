@@ -12,7 +12,8 @@ from iii.net.frames import TEXT
 from iii.protocol.close_codes import CloseCode
 
 if TYPE_CHECKING:
-    from iii.engine.channels import Channel, Channels, Direction
+    from iii.engine.channel_refs import Direction
+    from iii.engine.channels import Channel, Channels
     from iii.sdk.in_process import ChannelHandler
 
 _DIRECTIONS: dict[str, Direction] = {"read": "read", "write": "write"}

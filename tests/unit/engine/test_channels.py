@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from iii.engine.channel_refs import Direction
 from iii.engine.channels import (
     ALL_WAITING_BYTES,
     READ_AHEAD_BYTES,
@@ -15,7 +16,6 @@ from iii.engine.channels import (
     SWEEP_S,
     Channel,
     Channels,
-    Direction,
     Item,
 )
 from iii.protocol.limits import CHANNEL_BUFFER_MAX, CHANNEL_TTL_S

@@ -21,7 +21,7 @@ from iii.protocol.errors import PayloadTooLarge
 from iii.protocol.media_types import is_json
 
 if TYPE_CHECKING:
-    from iii.engine.channels import ChannelRef
+    from iii.engine.channel_refs import ChannelRef
     from iii.engine.engine import Engine
     from iii.modules.http.request import Request
     from iii.modules.http.settings import Settings

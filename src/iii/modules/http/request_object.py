@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from iii.engine.channels import ChannelRef
+from iii.engine.channel_refs import ChannelRef
 
 _encode = msgspec.json.Encoder().encode
 

@@ -149,7 +149,7 @@ class Streams(Module):
 
     async def start(self) -> None:
         """Open the store and the port. Raises StartFailure."""
-        self._entrust(self.config)
+        _entrust(self)
         if self._bridged is not None:
             self._bridged.open(self._hub.publish, self.server.restart_clients)
         await self._store.open()
@@ -168,11 +168,8 @@ class Streams(Module):
         await self.server.adjust(config)
         self._gate.adjust(config)
         self.config = config
-        self._entrust(config)
+        _entrust(self)
         return Adjusted.NOW
-
-    def _entrust(self, config: StreamConfig) -> None:
-        self.engine.functions.entrusted.hold(self, (config.auth_function,))  # not for sessions (20 §5)
 
     async def renew(self) -> None:
         await self.server.renew()
@@ -339,3 +336,8 @@ class Streams(Module):
 
     def unbind(self, binding: Binding) -> None:
         self._bindings[binding.trigger_type].remove(binding)
+
+
+def _entrust(module: Streams) -> None:
+    """Who decides on logins of the port is never a session's own function (20 §5)."""
+    module.engine.functions.entrusted.hold(module, (module.config.auth_function,))

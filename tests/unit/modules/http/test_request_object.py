@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from iii.engine.channels import ChannelRef
+from iii.engine.channel_refs import ChannelRef
 from iii.modules.http.headers import header_map
 from iii.modules.http.json_body import LARGE_BYTES, json_or_null
 from iii.modules.http.request_object import middleware_input, query_params, request_object
