@@ -69,6 +69,23 @@ const kindsWithChannels = {
     const sum = values.reduce((a, b) => a + b, 0)
     return { sum, average: sum / values.length, min: Math.min(...values), max: Math.max(...values), texts }
   },
+  channel_count: async ({ writer, words }) => {
+    let total = 0
+    words.forEach((word, index) => {
+      total += word.length
+      writer.sendMessage(JSON.stringify({ done: index + 1, of: words.length }))
+    })
+    writer.stream.write(Buffer.from(JSON.stringify({ words, total })))
+    writer.stream.end()
+    return total
+  },
+  channel_follow: async ({ reader }) => {
+    const progress = []
+    reader.onMessage((text) => progress.push(JSON.parse(text)))
+    const chunks = []
+    for await (const chunk of reader.stream) chunks.push(chunk)
+    return { progress, result: JSON.parse(Buffer.concat(chunks).toString()) }
+  },
   channel_digest: async ({ reader }) => {
     const hash = require('node:crypto').createHash('sha256')
     let size = 0

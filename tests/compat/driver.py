@@ -273,6 +273,24 @@ async def channel_stats(job: Any) -> Any:
     }
 
 
+async def channel_count(job: Any) -> Any:
+    """Progress as texts, then the result as bytes."""
+    writer, words, total = job["writer"], job["words"], 0
+    for done, word in enumerate(words, 1):
+        total += len(word)
+        await writer.send_message_async(json.dumps({"done": done, "of": len(words)}))
+    await writer.write(json.dumps({"words": words, "total": total}).encode())
+    await writer.close_async()
+    return total
+
+
+async def channel_follow(job: Any) -> Any:
+    progress: list[Any] = []
+    job["reader"].on_message(lambda text: progress.append(json.loads(text)))
+    result = json.loads(await job["reader"].read_all())
+    return {"progress": progress, "result": result}
+
+
 async def channel_digest(job: Any) -> Any:
     data = await job["reader"].read_all()
     return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -281,6 +299,7 @@ async def channel_digest(job: Any) -> Any:
 WITH_CHANNELS = {
     "http_json": http_json, "http_upload": http_upload, "http_stream": http_stream, "http_hang": http_hang,
     "channel_send": channel_send, "channel_stats": channel_stats, "channel_digest": channel_digest,
+    "channel_count": channel_count, "channel_follow": channel_follow,
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Channels between functions of published clients (07 check 13)."""
+"""Channels between functions of published clients (07 checks 8, 13)."""
 
 import asyncio
 import hashlib
@@ -36,6 +36,27 @@ def test_07_check_13_a_sender_streams_records_and_a_processor_sums_them(
         sending = caller.start_call("theirs::send", {"writer": refs["writer"], "records": RECORDS})
         assert caller.call("theirs::stats", {"reader": refs["reader"]}) == STATS
         assert sending.result(60) == 5
+
+
+@feature(CHANNELS)
+@pytest.mark.parametrize("client", parameters(*PYTHON[:2], PYTHON[-1], NODE[0], NODE[-1]))
+def test_07_check_13_a_worker_tells_its_progress_in_texts_and_its_result_in_bytes(
+    client: Client, own_engine: EngineProcess
+) -> None:
+    require(client)
+    words = ["a", "bb", "ccc", "dddd", "eeeee"]
+    with Driver(client) as theirs, Driver(OURS) as caller:
+        theirs.connect(own_engine.url, "theirs")
+        caller.connect(own_engine.url, "caller")
+        theirs.register("theirs::count", "channel_count")
+        theirs.register("theirs::follow", "channel_follow")
+        theirs.discover("functions")
+        refs = caller.call("engine::channels::create", {})
+        counting = caller.start_call("theirs::count", {"writer": refs["writer"], "words": words})
+        followed = caller.call("theirs::follow", {"reader": refs["reader"]})
+        assert followed["progress"] == [{"done": done, "of": 5} for done in range(1, 6)]
+        assert followed["result"] == {"words": words, "total": 15}
+        assert counting.result(60) == 15
 
 
 @feature(CHANNELS)
