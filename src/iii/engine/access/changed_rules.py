@@ -69,6 +69,8 @@ def _judge_again(engine: Engine, peer: Peer, guard: Guard, rules: ListenerRules,
 
 def _withdrawing(registry: Registry, peer: Peer, guard: Guard) -> Iterator[None]:
     """What it may no longer have goes, in turns; hooks are not asked again. The session may leave meanwhile."""
+    if peer.ended:  # while others had their turns
+        return
     registering = guard.registering
     for function in registry.functions.ownership.claims_of(peer):
         given = registering.functions.given(function.id)
