@@ -36,13 +36,18 @@ def admission_of(
         hook_s=rbac.hook_timeout_ms / 1000,
     )
     tokens = None if rbac.tokens is None else ListenerTokens(rbac.tokens, listener)
-    if rbac.certificates is not None and (tls is None or tls.client_ca is None):
+    check_verifiable(rbac, tls)
+    certificates = None if rbac.certificates is None else ListenerCertificates(rbac.certificates, listener)
+    return Admission(engine.router, engine.clock, rules, tokens, certificates)
+
+
+def check_verifiable(rbac: RbacConfig | None, tls: TlsConfig | None) -> None:
+    """Raises StartFailure: clients are to show certificates that nobody can verify."""
+    if rbac is not None and rbac.certificates is not None and (tls is None or tls.client_ca is None):
         raise StartFailure(
             "rbac.certificates: no client certificate can be verified; set `client_ca` of `tls`",
             ("rbac", "certificates"),
         )
-    certificates = None if rbac.certificates is None else ListenerCertificates(rbac.certificates, listener)
-    return Admission(engine.router, engine.clock, rules, tokens, certificates)
 
 
 def deciding(rbac: RbacConfig | None, middleware: str | None) -> tuple[str | None, ...]:

@@ -27,7 +27,7 @@ from iii.protocol.measurement import Measurement
 from iii.protocol.start_failure import StartFailure
 from iii.server.access_config import RbacConfig
 from iii.server.listener import Listener
-from iii.server.listener_access import admission_of, deciding
+from iii.server.listener_access import admission_of, check_verifiable, deciding
 
 PORT_IS_OPEN = LogEvent(
     __name__, "worker_port.open", logging.WARNING, "Worker port has no access control and is open to other machines",
@@ -199,6 +199,7 @@ class WorkerManager(Module):
     def _other_rights(self, config: WorkerManagerConfig) -> None:
         """Raises StartFailure."""
         old, rbac, middleware = self.config, config.rbac, config.middleware_function_id
+        check_verifiable(rbac, config.tls)
         if (rbac, middleware) == (old.rbac, old.middleware_function_id):
             return
         admission = admission_of(self.engine, self.instance, rbac, middleware, config.tls)

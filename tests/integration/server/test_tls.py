@@ -18,6 +18,7 @@ from iii.engine.module import Adjusted
 from iii.net import tls_greeting
 from iii.net.server_tls import ServerTls
 from iii.net.tls_config import TlsConfig
+from iii.protocol.start_failure import StartFailure
 from iii.server.access_config import CertificateConfig, RbacConfig, TokenConfig
 from iii.server.listener import Listener
 from iii.server.listener_access import admission_of
@@ -337,3 +338,14 @@ async def test_20_10_a_port_that_comes_to_require_certificates_sends_all_away_an
         assert manager.listener.port == port
     finally:
         await manager.stop()
+
+
+async def test_22_4_certificates_stay_verifiable(engine: Engine, files: Issued, authority: Authority) -> None:
+    """Else the reload would count, nobody with a certificate would be let in, and the engine would not start again."""
+    own: dict[str, Any] = {"cert": str(files.cert), "key": str(files.key)}
+    rbac = RbacConfig(certificates=(CertificateConfig(name="orders", subject="orders.example", allow=("worker",)),))
+    before = WorkerManagerConfig(port=0, rbac=rbac, tls=TlsConfig(client_ca=str(authority.file), **own))
+    manager = WorkerManager(engine, before)
+    with pytest.raises(StartFailure, match="set `client_ca` of `tls`"):
+        await manager.adjust(WorkerManagerConfig(port=0, rbac=rbac, tls=TlsConfig(**own)))
+    assert manager.config is before

@@ -63,12 +63,22 @@ def _judge_again(engine: Engine, peer: Peer, guard: Guard, rules: ListenerRules,
         _end(peer, CloseCode.SERVICE_RESTART, "access rules changed")
     else:
         guard.renew(Access(rules, rights))
-        engine.turns.go(_withdrawing(engine.registry, peer, guard))
+        engine.turns.go(_while_there(peer, _withdrawing(engine.registry, peer, guard)))
         engine.turns.go(engine.observers.rights_changed(peer))
 
 
+def _while_there(peer: Peer, work: Iterator[None]) -> Iterator[None]:
+    """In turns. The session may leave between two steps, and before the first: then it has no rules any more."""
+    while not peer.ended:
+        try:
+            next(work)
+        except StopIteration:
+            return
+        yield
+
+
 def _withdrawing(registry: Registry, peer: Peer, guard: Guard) -> Iterator[None]:
-    """What it may no longer have goes, in turns; hooks are not asked again. The session may leave meanwhile."""
+    """What it may no longer have goes; hooks are not asked again."""
     registering = guard.registering
     for function in registry.functions.ownership.claims_of(peer):
         given = registering.functions.given(function.id)
@@ -78,16 +88,12 @@ def _withdrawing(registry: Registry, peer: Peer, guard: Guard) -> Iterator[None]
         if why is not None:
             registering.drop(peer, UnregisterFunction(given), why)
         yield
-        if peer.ended:
-            return
     for claim in registry.trigger_types.ownership.claims_of(peer):
         why = type_refusal(guard, claim.namespace)
         if why is not None:
             given = registering.types.given(claim.id)
             registering.drop(peer, UnregisterTriggerType(given, claim.namespace), why)
         yield
-        if peer.ended:
-            return
     for trigger_id, binding in list(registry.binding_owners.of(peer).items()):
         try:
             registering.needs(trigger_id, check_target(guard, registry, peer, _as_sent(binding, trigger_id)))
@@ -96,8 +102,6 @@ def _withdrawing(registry: Registry, peer: Peer, guard: Guard) -> Iterator[None]
             registering.drop(peer, UnregisterTrigger(given), error.message)
             peer.refuse_trigger(binding, given, error.encode())
         yield
-        if peer.ended:
-            return
 
 
 def _as_sent(binding: Binding, trigger_id: str) -> RegisterTrigger:

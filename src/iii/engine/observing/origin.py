@@ -93,7 +93,12 @@ def depth_in(baggage: str | None) -> int:
     """The depth that a worker without `observe.v1`, an event or a job hands on (K6)."""
     if baggage is None or DEPTH_ENTRY not in baggage:
         return 0
-    value = baggage.rpartition(f"{DEPTH_ENTRY}=")[2].partition(",")[0].strip()
+    said = [
+        value.strip()
+        for key, _, value in (each.partition("=") for each in baggage.split(","))
+        if key.strip() == DEPTH_ENTRY
+    ]
+    value = said[-1] if said else ""
     return min(int(value), _DEEPEST) if value.isdecimal() and value.isascii() and len(value) < 10 else 0
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from iii.engine.access.forwarded import functions_in
 from iii.engine.observing.filters.matching import paths_of
@@ -12,6 +14,8 @@ from iii.protocol.quoted import shortened
 from iii.protocol.secrets import is_secret
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from iii.engine.functions import FunctionRegistry
     from iii.engine.observing.definition import Definition
     from iii.engine.observing.filters.compiled import CompiledFilter
@@ -47,6 +51,18 @@ def check_privacy(peer: Peer, definition: Definition, compiled: CompiledFilter) 
             raise InvocationForbidden(
                 message=f"observers of this session cannot filter on secrets: {shortened('.'.join((path.root, *path.segments)))}"
             )
+    for name in _members_in(msgspec.json.decode(compiled.text)):  # of lists and objects that are compared as a whole
+        if is_secret(name):
+            raise InvocationForbidden(message=f"observers of this session cannot filter on secrets: {shortened(name)}")
+
+
+def _members_in(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+        value = [*value.values()]
+    if isinstance(value, list):
+        for each in value:
+            yield from _members_in(each)
 
 
 def refusal(functions: FunctionRegistry, peer: Peer, source: Key, target: Key, args: bytes) -> str | None:

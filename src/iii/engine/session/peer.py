@@ -181,8 +181,8 @@ class Peer(ABC):
             guard.registering.lost(self, key)
 
     def distrusted(self, key: Key) -> None:
-        """An id that it has decides about access from now on."""
-        if self.guard is not None:
+        """An id that it has decides about access from now on; what one has that has ended goes anyway."""
+        if self.guard is not None and not self.ended:
             self.guard.registering.distrust(self, key[1])
 
     def slow_down(self, seconds: float) -> None:

@@ -288,6 +288,21 @@ def test_20_10_what_is_sent_after_the_hooks_are_gone_waits_for_those_before(engi
     assert error_of(trusted, "guest::f")[0] == "function_not_found"
 
 
+def test_20_10_a_session_may_leave_before_its_registrations_are_looked_at(engine: MemoryEngine) -> None:
+    """Those of others take the whole turn; what has ended is judged no more."""
+    listener = Listener(engine)
+    many = listener.connect(rights(), functions=[f"guest::{each}" for each in range(2 * STEPS)])
+    leaves = listener.connect(rights(), functions=["guest::own"])
+
+    listener.change(tokens=(rights(),))
+    leaves.drop()
+    engine.clock.advance(1)
+
+    assert many.connected
+    assert engine.core.functions.find("guest::own", None) is None
+    assert engine.core.functions.find("guest::0", None) is not None
+
+
 def test_20_10_a_session_may_leave_while_its_registrations_are_withdrawn(engine: MemoryEngine) -> None:
     listener = Listener(engine)
     guest = listener.connect(rights(), functions=[f"guest::{each}" for each in range(3 * STEPS)])

@@ -8,6 +8,7 @@ import pytest
 
 from iii.engine.access.forwarded import functions_in
 from iii.engine.access.pattern import Patterns
+from iii.engine.turns import STEPS
 from iii.protocol.names import CONFIGURATION_RELAY, STREAM_RELAY, TOPIC_RELAY
 from iii.testing import MemoryEngine
 from tests.unit.engine.access.sessions import access, echoes, error_of, raw, refused_triggers
@@ -382,6 +383,18 @@ def test_20_5_nor_while_it_stands_by_for_one_of_its_kind(engine: MemoryEngine) -
 
     claims_of = engine.core.functions.ownership.claims_of
     assert [claims_of(each.session) for each in (first, second)] == [[], []]
+
+
+def test_20_5_nor_one_whose_session_is_about_to_be_cleaned_up(engine: MemoryEngine) -> None:
+    """It has left with more than goes in one turn, and judges nothing any more."""
+    guest = engine.connect(functions=[*(f"app::f{number}" for number in range(STEPS)), "app::auth"], access=access())
+    guest.drop()
+    assert engine.core.functions.find("app::auth", None) is not None
+
+    engine.core.functions.entrusted.hold("config", ["app::auth"])
+
+    engine.clock.advance(1)
+    assert engine.core.functions.find("app::auth", None) is None
 
 
 @pytest.mark.parametrize(

@@ -28,3 +28,10 @@ def test_21_check_17_what_no_observer_has_led_to_has_no_origin() -> None:
     origin = origin_in("iii.observe.depth=2,a=b")
     assert origin is not None
     assert (origin.depth, origin.caller) == (2, b'{"worker_name":"iii-engine"}')
+
+
+@pytest.mark.parametrize("baggage", ["x-iii.observe.depth=8", "a=iii.observe.depth=8", "a=b;iii.observe.depth=8"])
+def test_26_check_10_only_the_entry_of_that_name_says_a_depth(baggage: str) -> None:
+    """What looks like it passes the port for HTTP, and would hide calls from observers."""
+    assert depth_in(baggage) == 0
+    assert depth_in(f"iii.observe.depth=2,{baggage}") == 2

@@ -182,6 +182,8 @@ def test_21_check_34_a_part_that_is_too_large_to_be_looked_into_is_hidden(engine
         {"filters": {"metadata.user": {"$eq": "ada"}}},
         {"filters": {"$or": [{"input.card": {"$any": {"@.api_key": {"$prefix": "a"}}}}]}},
         {"filters": {"$not": {"output.token": {"$exists": True}}}},
+        {"filters": {"input": {"$eq": {"user": "ada", "password": "p1"}}}},
+        {"filters": {"input.cards": {"$any": {"$in": [7, [{"api_key": "k1"}]]}}}},
     ],
 )
 def test_21_check_34_a_session_does_not_ask_for_what_is_not_for_it(
