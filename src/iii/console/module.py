@@ -6,7 +6,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -70,7 +70,7 @@ class Console(Module):
         served = self.config
         if self._admission is None and not is_loopback(served.host):
             served = msgspec.structs.replace(served, host=LOCAL)
-        self.server = ConsoleServer(served, InsideEntrance(engine, self._events, self._admission), self._place)
+        self.server = ConsoleServer(served, InsideEntrance(engine, self._events, self._admission), self.place)
 
     @property
     def port(self) -> int:
@@ -126,7 +126,8 @@ class Console(Module):
             binding = Binding(new_id(), "http", route.function_id, config=config, owner=self)
             self.engine.registry.binding_owners.register(self, binding)
 
-    def _place(self) -> EnginePlace:
+    def place(self) -> EnginePlace:
+        """Where the ports of the engine are now."""
         ports = {module.name: _port_of(module) for module in self.engine.modules}
         host = LOCAL if not is_loopback(self.server.host) else self.server.host
         url = f"ws://{in_url(host)}:{ports.get('iii-worker-manager') or 0}"
@@ -138,10 +139,7 @@ class Console(Module):
         """For a port of this very process: nobody else can have it, whatever its certificate says."""
         if all(module.name != name or _config_tls(module) is None for module in self.engine.modules):
             return None
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return TlsClient(context, None)
+        return _unverified()
 
     def _deliver(self, route: BackendRoute, invocation: Invocation, function: Function) -> None:
         self._tasks.spawn(self._answer(route, invocation))
@@ -151,6 +149,15 @@ class Console(Module):
         door = InsideDoor(self.engine, self._events, invocation.caller)
         desk = Desk(Visitor(door, "caller of a function", ""), self.server.audit, None)
         invocation.complete(await response_object(route, desk, bytes(invocation.data)))
+
+
+@cache
+def _unverified() -> TlsClient:
+    """One for all connections, so that they are used again; without the authorities of the system, which take 20 ms to read."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return TlsClient(context, None)
 
 
 def _config_tls(module: object) -> object | None:

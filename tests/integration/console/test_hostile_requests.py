@@ -37,6 +37,23 @@ async def test_a_body_that_is_nested_too_deeply_is_refused(browser: Browser, pla
     assert "nested" in body["error"] or "exceeds" in body["error"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"function_id":"\xff","payload":{}}',
+        b'{"function_id":"state::set","payload":{"scope":"hostile","key":"k","value":"\xff"}}',
+        b'{"function_id":"engine::console::event","payload":{},"metadata":"\xff"}',
+    ],
+)
+async def test_a_body_that_is_not_utf_8_is_refused(browser: Browser, place: Place, body: bytes) -> None:
+    """Else it is stored and handed on, and clients of workers end their connection over it."""
+    async with browser.session.post(f"{place.console}/api/v1/call", data=body, headers=_JSON) as answer:
+        refusal = await answer.json()
+
+    assert (answer.status, refusal["code"]) == (400, "BAD_REQUEST")
+    assert "not UTF-8: invalid start byte at byte" in refusal["error"]
+
+
 async def test_a_page_that_says_something_nested_too_deeply_is_told_so(browser: Browser) -> None:
     async with browser.live() as live:
         await live.socket.send_str('{"op":"sub","params":' + "[" * 30_000 + "]" * 30_000 + "}")

@@ -43,7 +43,7 @@ async def test_others_have_a_turn_after_each_schedule(make: Any, query: dict[str
     found = await make(cast("Desk", _Desk()), query)
     beside.cancel()
 
-    assert len(found["rows"]) == _COUNT
+    assert len(found.rows) == _COUNT
     assert turns >= _COUNT
 
 
