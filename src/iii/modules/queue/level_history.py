@@ -36,6 +36,7 @@ class LevelHistory:
         self._adapter = adapter
         self._at: deque[int] = deque(maxlen=QUEUE_SAMPLES)
         self._queues: dict[str, array[float]] = {}  # samples of each, the latest last; before them it was empty
+        self._all: deque[_Sample] = deque(maxlen=QUEUE_SAMPLES)  # of all together: adding up 250 takes 70 ms
         self._timer: Timer | None = None
 
     def begin(self) -> None:
@@ -69,6 +70,7 @@ class LevelHistory:
         """One more sample."""
         found = _by_name(levels, now_ms)
         self._at.append(now_ms)
+        self._all.append(_sum(found.values()))
         for name, sample in found.items():
             if name not in self._queues and any(sample) and len(self._queues) < MEASURED_QUEUES:
                 self._queues[name] = array("d")
@@ -85,10 +87,7 @@ class LevelHistory:
         now_ms = self._engine.clock.time_ms()
         now = _by_name(await self._adapter.levels(), now_ms)
         if request.queue is None:
-            past = [_sum(each) for each in zip(*map(self._padded, self._queues), strict=True)] or [_EMPTY] * len(
-                self._at
-            )
-            latest = _sum(now.values())
+            past, latest = list(self._all), _sum(now.values())
         else:
             past, latest = self._padded(request.queue), now.get(request.queue, _EMPTY)
         return _columns([*self._at, now_ms], [*past, latest])

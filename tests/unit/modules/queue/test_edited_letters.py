@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from iii.engine.observing.origin import depth_in
+from iii.protocol.limits import OBSERVE_DEPTH
 from tests.unit.modules.queue.house import House, Log
 
 
@@ -64,3 +68,18 @@ async def test_a_message_of_a_topic_goes_to_its_destination_with_its_new_group(h
     house.call("queue::redrive_edited", topic="t", message_id=letter["id"], payload={"g": 2})
     assert log.seen == [{"g": 1}, {"g": 2}]
     assert house.dead("t") == []
+
+
+@pytest.mark.parametrize("said", [OBSERVE_DEPTH, OBSERVE_DEPTH + 1, 9_999])
+async def test_26_5_a_dead_letter_at_any_depth_where_loops_end_begins_anew(house: House, said: int) -> None:
+    """A worker may say a depth beyond the limit."""
+    log = Log(house, "f")
+    log.answers = lambda data: RuntimeError("no")
+    receipt = house.enqueue("f", 1, baggage=f"a=b,iii.observe.depth={said},c=d")
+    for _ in range(10):
+        house.clock.advance(100)
+    [letter] = house.dead("default")
+    house.call("engine::queue::pause", queue="default")
+    house.call("iii::queue::redrive_message", queue="default", message_id=receipt)
+    [baggage] = house.adapter.store.database.reader.execute("SELECT baggage FROM jobs").fetchone()
+    assert (letter["id"], depth_in(baggage), baggage.startswith("a=b,")) == (receipt, 0, True)

@@ -111,6 +111,7 @@ async def test_no_more_queues_than_metrics_show(room: Room) -> None:
     room.history.note(1, [level(f"q{number}", 1) for number in range(MEASURED_QUEUES + 5)])
     assert (await room.past(f"q{MEASURED_QUEUES - 1}")).waiting == [1, 0]
     assert (await room.past(f"q{MEASURED_QUEUES}")).waiting == [0, 0]
+    assert (await room.past()).waiting == [MEASURED_QUEUES + 5, 0]  # all together are all
 
 
 async def test_a_store_that_cannot_count_leaves_a_gap_and_is_asked_again(room: Room) -> None:

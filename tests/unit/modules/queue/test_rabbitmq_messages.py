@@ -6,8 +6,14 @@ import msgspec
 import pytest
 from msgspec import Raw
 
+from iii.modules.queue.adapter import QueueOrTopic
+from iii.modules.queue.config import RabbitmqConfig
+from iii.modules.queue.options import NamedQueue, NamedQueueConfig
+from iii.modules.queue.rabbitmq.adapter import RabbitmqAdapter
 from iii.modules.queue.rabbitmq.broker import BrokerMessage
 from iii.modules.queue.rabbitmq.messages import DeadTopicJob, QueueNames, TopicJob, TopicNames, message_of, topic_job
+from iii.protocol.errors import EnqueueFailed
+from iii.testing import FakeClock, MemoryEngine
 
 
 def test_dead_letter_without_an_id_has_a_stable_one() -> None:
@@ -73,3 +79,11 @@ def test_26_check_12_a_redriven_letter_of_an_observer_begins_anew() -> None:
     again = topic_job(message)
     assert again is not None
     assert (again.attempts_made, again.baggage) == (0, "a=b,iii.observe.depth=0")
+
+
+async def test_13_11_a_fifo_queue_takes_no_edited_payload_without_its_group() -> None:
+    """As it takes none that is enqueued; the broker is not asked at all."""
+    queue = NamedQueue("work", NamedQueueConfig(type="fifo", message_group_field="g"))
+    adapter = RabbitmqAdapter(MemoryEngine(FakeClock()).core, RabbitmqConfig(amqp_url="amqp://nowhere.invalid"))
+    with pytest.raises(EnqueueFailed, match="requires field 'g'"):
+        await adapter.redrive_edited(QueueOrTopic(queue, "work"), "j", b'{"h":1}')

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from iii.engine.observing.origin import DEPTH_ENTRY
+from iii.engine.observing.origin import depth_in, with_depth
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import KEPT, JobStore, OnDone
 from iii.modules.queue.jobs.waiting import Key
@@ -43,15 +43,13 @@ _LETTER: Final = """
 _DEAD: Final = "SELECT count(*) FROM dead WHERE queue = ?"
 
 _LAST: Final = "SELECT max(place) FROM dead WHERE queue = ?"
-_OLDEST: Final = "SELECT place, rank FROM dead WHERE queue = ? AND place <= ? ORDER BY place LIMIT ?"
+_OLDEST: Final = "SELECT place, rank, baggage FROM dead WHERE queue = ? AND place <= ? ORDER BY place LIMIT ?"
 # `+queue`: by the index of ids, not by that of queues
-_BY_ID: Final = "SELECT place, rank FROM dead WHERE +queue = ? AND id = ? ORDER BY place DESC LIMIT 1"
-# A loop of observers that has ended there begins anew (26 §5)
-_ANEW: Final = f"replace(baggage, '{DEPTH_ENTRY}={OBSERVE_DEPTH}', '{DEPTH_ENTRY}=0')"
+_BY_ID: Final = "SELECT place, rank, baggage FROM dead WHERE +queue = ? AND id = ? ORDER BY place DESC LIMIT 1"
 _REVIVE: Final = (
-    f"INSERT INTO jobs (seq, {KEPT}, attempts, ready_at) "
-    f"SELECT ?, {KEPT.replace('baggage', _ANEW)}, 0, NULL FROM dead WHERE place = ?"
+    f"INSERT INTO jobs (seq, {KEPT}, attempts, ready_at) SELECT ?, {KEPT}, 0, NULL FROM dead WHERE place = ?"
 )
+_ANEW: Final = "UPDATE jobs SET baggage = ? WHERE seq = ?"
 _EDIT: Final = "UPDATE jobs SET data = ?, grp = ? WHERE seq = ?"
 _DISCARD: Final = "DELETE FROM dead WHERE place = (SELECT max(place) FROM dead WHERE +queue = ? AND id = ?)"
 
@@ -201,9 +199,11 @@ class Letters:
     async def _revive(self, which: str, values: tuple[Any, ...], filled: OnFilled, edited: Edited | None = None) -> int:
         def work(connection: Connection) -> list[Key]:
             keys: list[Key] = []
-            for place, rank in connection.execute(which, values).fetchall():
+            for place, rank, baggage in connection.execute(which, values).fetchall():
                 keys.append((rank, self._store.next_seq()))
                 connection.execute(_REVIVE, (keys[-1][1], place))
+                if depth_in(baggage) >= OBSERVE_DEPTH:  # a loop of observers that has ended there begins anew (26 §5)
+                    connection.execute(_ANEW, (with_depth(baggage, 0), keys[-1][1]))
                 if edited is not None:
                     connection.execute(_EDIT, (*edited, keys[-1][1]))
                 connection.execute("DELETE FROM dead WHERE place = ?", (place,))

@@ -9,6 +9,7 @@ from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import NotSupported, QueueOrTopic
 from iii.modules.queue.config import RabbitmqConfig
+from iii.modules.queue.enqueueing import group_in
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.levels import QueueLevel
 from iii.modules.queue.options import NamedQueue, NamedQueueConfig
@@ -121,6 +122,8 @@ class RabbitmqAdapter:
         return await self._dead.redrive(self._sources(source), job_id)
 
     async def redrive_edited(self, source: QueueOrTopic, job_id: str, data: bytes) -> int:
+        if source.queue is not None:
+            group_in(source.queue, data)  # a fifo queue takes no job without
         return await self._dead.redrive(self._sources(source), job_id, data)
 
     async def backlog(self, source: QueueOrTopic, asked: BacklogInput) -> BacklogPage:

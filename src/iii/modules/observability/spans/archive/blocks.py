@@ -26,6 +26,8 @@ _NEWEST = 1  # those whose parents may still come
 _MOST_PAIRS = 64 * SPANS
 _MOST_BYTES = 16 * MIB
 _SMALL = 256  # facets of a block whose numbers are bytes
+_ENDS = "SELECT (SELECT min(id) FROM spans), (SELECT max(id) FROM spans)"
+_LAST_BEFORE = "SELECT max(id) FROM spans WHERE id < ?"
 
 
 def number_of(pair: Pair) -> int:
@@ -34,13 +36,20 @@ def number_of(pair: Pair) -> int:
 
 
 def unsealed(connection: Connection) -> list[int]:
-    """Blocks that can be sealed, the newest first."""
-    lowest, highest = connection.execute("SELECT min(id) >> ?1, max(id) >> ?1 FROM spans", (SHIFT,)).fetchone()
+    """Blocks that can be sealed, the newest first; those without a span are none: nothing would ever remove them."""
+    lowest, highest = connection.execute(_ENDS).fetchone()  # each by itself, or all spans are looked at
     if lowest is None:
         return []
     sealed = {block for (block,) in connection.execute("SELECT id FROM blocks")}
-    first = lowest if not lowest else lowest + _OLDEST
-    return [block for block in range(highest - _NEWEST - 1, first - 1, -1) if block not in sealed]
+    block, first = (highest >> SHIFT) - _NEWEST - 1, (lowest >> SHIFT) + (_OLDEST if lowest >> SHIFT else 0)
+    found = list[int]()
+    while block >= first:
+        if block not in sealed:
+            block = connection.execute(_LAST_BEFORE, (block + 1 << SHIFT,)).fetchone()[0] >> SHIFT
+            if block >= first and block not in sealed:
+                found.append(block)
+        block -= 1
+    return found
 
 
 def seal(connection: Connection, block: int) -> None:
