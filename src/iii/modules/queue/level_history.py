@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from array import array
 from collections import deque
 from math import isnan, nan
@@ -14,7 +15,7 @@ from iii.protocol.limits import MEASURED_QUEUES, QUEUE_SAMPLES
 from iii.storage.items import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from iii.engine.clock import Timer
     from iii.engine.engine import Engine
@@ -29,11 +30,21 @@ _EMPTY: _Sample = (0.0,) * _WIDTH
 
 
 class LevelHistory:
-    """A sample each ten seconds, of queues that have or had something; those that never had cost nothing."""
+    """A sample each ten seconds, of queues that have or had something; those that never had cost nothing.
 
-    def __init__(self, engine: Engine, adapter: QueueAdapter) -> None:
+    They follow the event loop's time and not the engine's clock: a test that moves that by years does not wait for them.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        adapter: QueueAdapter,
+        call_later: Callable[[float, Callable[[], None]], Timer] | None = None,
+    ) -> None:
+        """`call_later`: None: of the running event loop."""
         self._engine = engine
         self._adapter = adapter
+        self._call_later = call_later
         self._at: deque[int] = deque(maxlen=QUEUE_SAMPLES)
         self._queues: dict[str, array[float]] = {}  # samples of each, the latest last; before them it was empty
         self._all: deque[_Sample] = deque(maxlen=QUEUE_SAMPLES)  # of all together: adding up 250 takes 70 ms
@@ -48,8 +59,8 @@ class LevelHistory:
             self._timer = None
 
     def _look_in(self, wait_s: float) -> None:
-        clock = self._engine.clock
-        self._timer = clock.call_at(clock.now() + wait_s, self._due)
+        call_later = self._call_later or asyncio.get_running_loop().call_later
+        self._timer = call_later(wait_s, self._due)
 
     def _due(self) -> None:
         if self._engine.spawn is not None:

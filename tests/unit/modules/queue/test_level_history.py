@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
+from iii.engine.clock import Timer
 from iii.modules.queue.level_history import LevelHistory
 from iii.modules.queue.levels import QueueLevel
 from iii.modules.queue.requests import Past, PastInput
@@ -42,7 +43,10 @@ class Room:
         self.tasks: list[asyncio.Task[None]] = []
         self.levels = Levels()
         engine = MemoryEngine(self.clock, spawn=self._spawn)
-        self.history = LevelHistory(engine.core, self.levels)  # type: ignore[arg-type]  # as far as it is asked
+        self.history = LevelHistory(engine.core, self.levels, self._call_later)  # type: ignore[arg-type]  # as far as it is asked
+
+    def _call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
+        return self.clock.call_at(self.clock.now() + delay_s, callback)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self.tasks.append(asyncio.get_running_loop().create_task(work))
