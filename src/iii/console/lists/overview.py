@@ -32,7 +32,7 @@ CHANGES = frozenset(
 )  # fmt: skip
 DENIALS = frozenset({"access.denied", "access.evicted", "access.revoked"})
 _LOOKED_AT = 1_000
-_SESSIONS = 500
+_SESSIONS, _SESSIONS_AT_ONCE = 500, 100
 _SHOWN = 50
 
 
@@ -206,11 +206,20 @@ class _Sessions(Struct):
 
 async def access(desk: Desk, query: Mapping[str, str]) -> Any:
     """Who is connected with which rights, and what was denied."""
-    sessions, denied = await asyncio.gather(
-        desk.read_as(_Sessions, "engine::access::sessions", {"limit": _SESSIONS}),
-        engine_events(desk, DENIALS, _LOOKED_AT, severity=13),
-    )
+    sessions, denied = await asyncio.gather(_sessions(desk), engine_events(desk, DENIALS, _LOOKED_AT, severity=13))
     return {"sessions": sessions.sessions, "total": sessions.total, "denied": denied}
+
+
+async def _sessions(desk: Desk) -> _Sessions:
+    """The first ones, a page at a time: rights may be long lists."""
+    found = _Sessions([], 0)
+    for offset in range(0, _SESSIONS, _SESSIONS_AT_ONCE):
+        page = await desk.read_as(_Sessions, "engine::access::sessions", {"offset": offset, "limit": _SESSIONS_AT_ONCE})
+        found.sessions += page.sessions
+        found.total = page.total
+        if offset + _SESSIONS_AT_ONCE >= page.total:
+            break
+    return found
 
 
 class _Options(Struct):

@@ -30,7 +30,7 @@ class SessionListRequest(Struct, kw_only=True):
 
     worker_id: str | None = None
     offset: Annotated[int, Meta(ge=0, le=2**31)] = 0
-    limit: Annotated[int, Meta(ge=1, le=500)] = 100
+    limit: Annotated[int, Meta(ge=1, le=100)] = 100
 
 
 class AllowedRow(Struct, kw_only=True):
