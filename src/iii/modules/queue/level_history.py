@@ -51,7 +51,8 @@ class LevelHistory:
         self._timer: Timer | None = None
 
     def begin(self) -> None:
-        self._look_in(SAMPLE_S)
+        if self._engine.spawn is not None:  # else nobody could look
+            self._look_in(SAMPLE_S)
 
     def end(self) -> None:
         if self._timer is not None:
@@ -63,8 +64,8 @@ class LevelHistory:
         self._timer = call_later(wait_s, self._due)
 
     def _due(self) -> None:
-        if self._engine.spawn is not None:
-            self._engine.spawn(self._look())
+        assert self._engine.spawn is not None  # since it has begun
+        self._engine.spawn(self._look())
 
     async def _look(self) -> None:
         clock = self._engine.clock
