@@ -40,6 +40,10 @@ WORKERS_METRICS = {
                 {"asInt": "7"}]}},
             {"name": "took", "unit": "s", "description": "Time.", "histogram": {"dataPoints": [
                 {"count": 3, "sum": 1.5, "bucketCounts": [1, 2], "explicitBounds": [0.5]}]}},
+            {"name": "waited", "unit": "s", "description": "Time.", "exponentialHistogram": {"dataPoints": [
+                {"count": 3, "sum": 1.5, "scale": 4, "positive": {"offset": -9, "bucketCounts": ["1", "2"]}}]}},
+            {"name": "size", "unit": "By", "description": "Sizes.", "summary": {"dataPoints": [
+                {"count": 3, "sum": 9, "quantileValues": [{"quantile": 0.5, "value": 4}]}]}},
         ]}],
     }]
 }  # fmt: skip
@@ -138,6 +142,9 @@ def test_16_1_an_engine_at_work_tells_what_it_does(ports: Ports) -> None:
         ('iii_worker_memory_rss_bytes{service_name="shop",worker_id="w1"}', 5),
         ('orders_total{service_name="shop"}', 7),
         ('took_seconds_bucket{le="+Inf",service_name="shop"}', 3),
+        ('waited_seconds_bucket{le="0.7071067811865476",service_name="shop"}', 1),
+        ('size_bytes{quantile="0.5",service_name="shop"}', 4),
+        ('size_bytes_count{service_name="shop"}', 3),
     ):  # fmt: skip
         assert value(text, series) == expected, series
     for series in (
