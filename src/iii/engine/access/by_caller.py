@@ -35,6 +35,8 @@ BY_CALLER = frozenset(
     }
 )  # fmt: skip
 
+_CONSOLE = "engine::console::"  # each asks for what it answers with the rights of its caller (23 §7)
+
 
 def session_of(invocation: Invocation) -> Guard | None:
     """Whose rights judge a call that a session makes; None: whoever makes it is trusted."""
@@ -44,6 +46,6 @@ def session_of(invocation: Invocation) -> Guard | None:
 
 def proxy_refusal(function_id: str) -> str | None:
     """Why a trigger or a job of a session may not call a function that the session may call itself; None: it may."""
-    if function_id in BY_CALLER:
+    if function_id in BY_CALLER or function_id.startswith(_CONSOLE):
         return f"function '{function_id}' answers by who calls it: a trigger or job of a session cannot call it; call it from a worker"
     return None

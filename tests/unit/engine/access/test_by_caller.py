@@ -58,7 +58,7 @@ def guest_access() -> Any:
     return access('match("*")', namespaces={})
 
 
-@pytest.mark.parametrize("function_id", sorted(BY_CALLER))
+@pytest.mark.parametrize("function_id", [*sorted(BY_CALLER), "engine::console::workers"])
 @pytest.mark.parametrize("trigger_type", ["mail", "subscribe"])
 def test_20_4_no_trigger_of_a_session(
     engine: MemoryEngine, guest_access: Any, trigger_type: str, function_id: str
