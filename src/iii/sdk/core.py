@@ -268,6 +268,7 @@ class WorkerCore:
     def _on_registered(self, message: WorkerRegistered) -> None:
         self._registered = message
         self.observers.greeted(message.features or ())
+        self.reporting.greeted(message.features or ())
 
     def _on_drained(self, message: DrainWorker) -> None:
         """No further call comes: this worker asked for that, or somebody who may."""
