@@ -83,8 +83,7 @@ class WorkerCore:
         self, url: str, options: InitOptions, loop: asyncio.AbstractEventLoop, *, owns_loop: bool = False
     ) -> None:
         """`owns_loop`: it runs for this worker alone, on a thread of ours."""
-        self.loop = loop
-        self._owns_loop = owns_loop
+        self.loop, self._owns_loop = loop, owns_loop
         self.name = options.name_of_a_worker()
         self.process_id = os.getpid()
         self.rejected: RegistrationRejected | None = None
