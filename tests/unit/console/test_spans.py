@@ -21,7 +21,7 @@ def span(name: str, kind: str = "internal", **attributes: str) -> SpanSeen:
         (span("execute engine::functions::list"), None),
         (span("call wrapped"), None),  # published Python clients before 0.19: the engine's span above has the function
         (span("something of mine"), None),
-        (span("queue mails::send@default"), Subject("topic", "mails")),
+        (span("queue mails::send@default", queue="mails::send@default"), Subject("topic", "mails")),
         (span("GET /a", kind="server", http_route="a/:id"), Subject("http", "GET /a/:id")),
     ],
 )
