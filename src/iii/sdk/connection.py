@@ -73,6 +73,9 @@ class ConnectionUser(Protocol):
 
     def received(self, message: bytes) -> None: ...
 
+    def waits(self, call_id: str) -> bool:
+        """Whether anybody still waits for this call. From any thread, under the lock."""
+
     def gave_up(self) -> None:
         """All retries failed: say `fail`."""
 
@@ -106,7 +109,7 @@ class EngineConnection:
         self.states = StateHolder()
         self.backlog = Backlog()
         self.lock = self.backlog.lock
-        self.offline = OfflineQueue()
+        self.offline = OfflineQueue(user.waits)
         self._url, self._headers, self._tls = url, headers, tls
         self._reconnection = reconnection
         self._user = user
@@ -134,16 +137,14 @@ class EngineConnection:
         """Whether the running thread is the loop's."""
         return threading.get_ident() == self._loop_thread
 
-    def send(
-        self, message: bytes, wanted: Callable[[], bool] | None = None, *, urgent: bool = False, opcode: int = TEXT
-    ) -> None:
+    def send(self, message: bytes, call_id: str | None = None, *, urgent: bool = False, opcode: int = TEXT) -> None:
         """Send in order, or keep it for the next connection.
 
         Args:
-            wanted: asked before a message that had to wait is sent late.
+            call_id: of the call that it makes: it is not sent late if nobody waits for that any more.
             urgent: somebody waits for just this one, so the calling thread may write it by itself.
         """
-        outgoing = Outgoing(message, wanted, True, opcode)
+        outgoing = Outgoing(message, call_id, True, opcode)
         lock = self.lock  # of one moment: a forked child has another one
         lock.acquire()  # half the price of `with`, which asks for two special methods each time
         try:
@@ -155,6 +156,14 @@ class EngineConnection:
                 outbox.send(outgoing)
         finally:
             lock.release()
+
+    def send_here(self, message: bytes, call_id: str | None = None) -> None:
+        """As `send`, on the loop, where an outbox neither comes nor goes meanwhile: so it needs no lock."""
+        outbox = self._outbox
+        if outbox is None:
+            self.send(message, call_id)
+        else:
+            outbox.add(Outgoing(message, call_id))
 
     def send_or_drop(self, message: bytes) -> None:
         """Send a binary message that is not worth a wait: telemetry."""
@@ -237,7 +246,7 @@ class EngineConnection:
         self._over = True
         self.backlog = Backlog()
         self.lock = self.backlog.lock
-        self.offline = OfflineQueue()
+        self.offline = OfflineQueue(self._user.waits)
         link, self.link, self._outbox = self.link, None, None
         if link is not None:
             link.end_after_fork(self.backlog)

@@ -128,7 +128,7 @@ class WorkerCore:
             registrations.functions,
             self.loop,
             self._threads,
-            self.connection.send,
+            self.connection.send_here,
             # a thread with more to do leaves the writing to the loop, which does it for all at once
             lambda message: self.connection.send(message, urgent=not self._threads.waiting),
             handler_span,
@@ -147,7 +147,7 @@ class WorkerCore:
             pending,
             self._executor,
             registrations,
-            self.connection.send,
+            self.connection.send_here,
             self.observers,
             self._on_registered,
             self._on_rejected,
@@ -246,6 +246,9 @@ class WorkerCore:
             last = self._registered
             messages.insert(0, encode_outgoing(Reattach(last.worker_id, last.reattach_token)))
         return messages
+
+    def waits(self, call_id: str) -> bool:
+        return self.caller.pending.waits(call_id)
 
     def announcement(self) -> list[bytes]:
         if not self.caller.pending.ended:

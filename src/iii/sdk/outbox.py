@@ -1,7 +1,7 @@
 """What a worker writes: frames at once, or messages in batches that outlive their connection and that threads may write too.
 
 Whoever calls `send`, `send_now` or `flush` of a ThreadOutbox holds the connection's lock: all writes of the socket pass there,
-pongs included, so that no two threads ever interleave their bytes.
+pongs included, so that no two threads ever interleave their bytes. `add` needs none: only the loop takes from the batch.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ class Outgoing(Struct, gc=False):
     """One message on its way out.
 
     Attributes:
-        wanted: asked before a kept message is sent late; None for always.
+        call_id: of the call that it makes: if nobody waits for that any more, a kept message is not sent late.
         kept: whether it waits for the next connection when this one ends; registrations don't, they are replayed.
     """
 
     message: bytes
-    wanted: Callable[[], bool] | None = None
+    call_id: str | None = None
     kept: bool = True
     opcode: int = TEXT
 
@@ -104,6 +104,7 @@ class ThreadOutbox(DirectOutbox):
         self._lock = backlog.lock
         self._call_soon = call_soon
         self._scheduled = False
+        self._uncounted_bytes = 0  # of what the loop added since it last flushed
         self._deaf = False  # what comes is not read
         self._thread_id = threading.get_ident()
         self._own_socket = _own_socket(transport)
@@ -120,6 +121,22 @@ class ThreadOutbox(DirectOutbox):
             self._call_soon(self._flush_scheduled)
         elif len(self.batch) >= EARLY_MESSAGES and threading.get_ident() == self._thread_id:
             self.flush()
+
+    def add(self, outgoing: Outgoing) -> None:
+        """As `send`, on the loop and without the lock."""
+        if self.paused or self.closed:
+            with self._lock:
+                self.send(outgoing)
+            return
+        batch = self.batch
+        batch.append(outgoing)
+        self._uncounted_bytes += len(outgoing.message)
+        if not self._scheduled:
+            self._scheduled = True
+            self._call_soon(self._flush_scheduled)
+        elif len(batch) >= EARLY_MESSAGES or self._uncounted_bytes >= PIECE_BYTES:
+            with self._lock:
+                self.flush()
 
     def send_now(self, outgoing: Outgoing) -> bool:
         """Write from this thread, if nothing is ahead of it; False leaves it to `send`."""
@@ -143,6 +160,9 @@ class ThreadOutbox(DirectOutbox):
 
     def flush(self) -> None:
         """Write what has gathered, in pieces, as long as the engine reads. On the loop."""
+        if self._uncounted_bytes:
+            self._backlog.add(self._uncounted_bytes)
+            self._uncounted_bytes = 0
         if not self.batch or self.closed or self.paused:
             return
         frames: list[bytes] = []
@@ -196,6 +216,7 @@ class ThreadOutbox(DirectOutbox):
     def drop(self) -> None:
         with self._lock:
             self.closed = True
+            self._uncounted_bytes = 0  # nothing of this socket waits any more
             if self._own_socket is not None:
                 self._own_socket.close()
                 self._own_socket = None

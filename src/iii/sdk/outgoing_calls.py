@@ -13,7 +13,7 @@ from iii.protocol.errors import ConnectionClosing, InvalidResult, InvocationCanc
 from iii.protocol.messages import NULL, Enqueue, InvokeFunction, Void
 from iii.protocol.names import CANCEL_INVOCATION, DEFAULT_NAMESPACE
 from iii.protocol.wire_errors import error_from_wire
-from iii.sdk.annotations import read_plain
+from iii.sdk.annotations import decode_plain, read_plain
 from iii.sdk.calling_loops import Abroad, CallingLoop, Home
 from iii.sdk.calls import LONGEST_WAIT_S, ON_LOOP, BlockedThread, Outcome, PendingCalls, in_a_loop
 from iii.sdk.connection import EngineConnection
@@ -81,7 +81,8 @@ class OutgoingCalls:
 
     def prepare(self, request: TriggerRequest, returns: Any) -> Prepared:
         """Raises whatever is wrong with the request, before anything is sent."""
-        self.pending.raise_if_ended()
+        if self.pending.ended:
+            self.pending.raise_if_ended()
         if not _KEYS.issuperset(request):
             warn_of_unknown_keys(request, _KEYS, "the request of trigger()")
         function_id = request.get("function_id") or required(request, "function_id", "the request of trigger()")
@@ -98,7 +99,9 @@ class OutgoingCalls:
         invocation_id = None if isinstance(action, Void) else self.pending.new_id()
         receive = None if action is None and returns is Any else self._receive(action, returns)
         payload, metadata = request.get("payload"), request.get("metadata")
-        namespace = target_namespace(request.get("namespace"), function_id, self._namespace, "TriggerRequest.namespace")
+        namespace = request.get("namespace")
+        if namespace is not None or self._namespace is not None:
+            namespace = target_namespace(namespace, function_id, self._namespace, "TriggerRequest.namespace")
         span = self._new_span(function_id) if self._new_span is not None else None
         trace = span if span is not None else current_trace.get()
         message = InvokeFunction(
@@ -185,7 +188,10 @@ class OutgoingCalls:
                 self.pending.add(waiter)
                 place.deadlines.watch(waiter, timeout_ms)
                 try:
-                    self._connection.send(prepared.message, lambda: self.pending.waits(invocation_id))
+                    if place is self._home:
+                        self._connection.send_here(prepared.message, invocation_id)
+                    else:
+                        self._connection.send(prepared.message, invocation_id)
                     outcome = await future
                 except BaseException as error:
                     self.pending.forget(invocation_id)
@@ -273,7 +279,7 @@ class OutgoingCalls:
         return left_ms
 
     def _send(self, prepared: Prepared, invocation_id: str, *, urgent: bool = False) -> None:
-        self._connection.send(prepared.message, lambda: self.pending.waits(invocation_id), urgent=urgent)
+        self._connection.send(prepared.message, invocation_id, urgent=urgent)
 
     def _place(self, loop: asyncio.AbstractEventLoop) -> CallingLoop:
         place = self._abroad.get(loop)
@@ -321,6 +327,13 @@ def result_of(answer: Outcome, prepared: Prepared) -> Any:
     if prepared.receive is not None:
         return prepared.receive(answer.result, prepared.function_id, prepared.invocation_id)
     try:
-        return None if answer.result is NULL else read_plain(answer.result)
+        return None if answer.result is NULL else decode_plain(answer.result)
+    except msgspec.DecodeError:
+        return _mended(answer.result, prepared)
+
+
+def _mended(result: Raw, prepared: Prepared) -> Any:
+    try:
+        return read_plain(result)
     except msgspec.DecodeError as error:  # valid JSON all the same, such as 1e400
         raise _unreadable(prepared, error) from None

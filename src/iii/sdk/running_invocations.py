@@ -41,11 +41,10 @@ class RunningInvocations:
     def remove(self, invocation: Invocation) -> None:
         """It has ended."""
         invocation.task = None
-        invocation_id = invocation.invocation_id
-        other = self._running.pop(invocation_id, None)
+        other = self._running.pop(invocation.invocation_id, None)
         if other is not invocation:
             if other is not None:
-                self._running[invocation_id] = other
+                self._running[invocation.invocation_id] = other
             self._running.pop(invocation, None)
 
     def cancel(self, invocation_id: str) -> None:

@@ -26,6 +26,9 @@ class User:
 
     def received(self, message: bytes) -> None: ...
 
+    def waits(self, call_id: str) -> bool:
+        return False
+
     def gave_up(self) -> None: ...
 
     def ended(self, refusal: Refusal) -> None:
