@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from itertools import islice
 
 from msgspec import Struct
 
@@ -18,9 +19,9 @@ from iii.net.frames import (
     FRAMED_BYTES,
     MASKED_TOGETHER_BYTES,
     TEXT,
-    Masking,
     client_frame,
     close_payload,
+    masked_frames,
 )
 from iii.net.picows_side import write_masked
 from iii.protocol.limits import UNREAD_DEAF_BYTES
@@ -165,33 +166,20 @@ class ThreadOutbox(DirectOutbox):
             self._uncounted_bytes = 0
         if not self.batch or self.closed or self.paused:
             return
-        frames: list[bytes] = []
-        masking = Masking()
-        taken = taken_bytes = gathered_bytes = 0
-        for outgoing in self.batch:
-            size = len(outgoing.message)
-            taken += 1
+        batch = self.batch
+        taken = taken_bytes = 0
+        while (
+            taken < len(batch) and not self.paused
+        ):  # the transport calls `pause_writing` meanwhile, if the engine does not read
+            messages = _alike(batch, taken)
+            size = sum(map(len, messages))
+            self._write(messages, size, batch[taken].opcode)
+            taken += len(messages)
             taken_bytes += size
-            if outgoing.opcode == REST_OF_FRAME:
-                frames.append(outgoing.message)
-            elif size <= MASKED_TOGETHER_BYTES:
-                masking.add_frame(frames, outgoing.message, outgoing.opcode)
-            else:
-                self._write(frames)
-                self.written_bytes = size
-                write_masked(self._transport, outgoing.opcode == TEXT, outgoing.message)
-                frames, gathered_bytes = [], PIECE_BYTES
-            gathered_bytes += size
-            if gathered_bytes >= PIECE_BYTES:
-                if not self._write(frames):
-                    break
-                frames, gathered_bytes, masking = [], 0, Masking()
-        else:
-            self._write(frames)
-        if taken == len(self.batch):
+        if taken == len(batch):
             self.batch = []
         else:
-            del self.batch[:taken]
+            del batch[:taken]
         self._backlog.remove(taken_bytes)
 
     def resume(self) -> None:
@@ -234,13 +222,14 @@ class ThreadOutbox(DirectOutbox):
             self.flush()
             self._read_or_not()
 
-    def _write(self, frames: list[bytes]) -> bool:
-        """Whether the engine reads on: the transport calls `pause_writing` meanwhile, if it does not."""
-        if frames:
-            data = b"".join(frames)
-            self.written_bytes = len(data)
-            self._transport.write(data)
-        return not self.paused
+    def _write(self, messages: list[bytes], size: int, opcode: int) -> None:
+        if size > MASKED_TOGETHER_BYTES and len(messages) == 1 and opcode != REST_OF_FRAME:
+            self.written_bytes = size
+            write_masked(self._transport, opcode == TEXT, messages[0])
+            return
+        data = messages[0] if opcode == REST_OF_FRAME else masked_frames(messages, opcode)
+        self.written_bytes = len(data)
+        self._transport.write(data)
 
     def _read_or_not(self) -> None:
         """Answers are never refused; instead no more calls are read while very many answers wait."""
@@ -248,6 +237,24 @@ class ThreadOutbox(DirectOutbox):
         if deaf != self._deaf and not self.closed:
             self._deaf = deaf
             self._transport.pause_reading() if deaf else self._transport.resume_reading()
+
+
+def _alike(batch: list[Outgoing], start: int) -> list[bytes]:
+    """Messages that are written in one go: of one kind, of one piece together; or a large one."""
+    if not start:  # first: nearly always it is all of them
+        messages = [each.message for each in batch]
+        if sum(map(len, messages)) <= MASKED_TOGETHER_BYTES and len({each.opcode for each in batch}) == 1:
+            return messages
+    opcode, messages, size = batch[start].opcode, [], 0
+    for outgoing in islice(batch, start, None):
+        message = outgoing.message
+        if outgoing.opcode != opcode or size >= PIECE_BYTES or (messages and len(message) > MASKED_TOGETHER_BYTES):
+            break
+        messages.append(message)
+        size += len(message)
+        if len(message) > MASKED_TOGETHER_BYTES or opcode == REST_OF_FRAME:
+            break
+    return messages
 
 
 def _own_socket(transport: asyncio.Transport) -> socket.socket | None:
