@@ -73,9 +73,6 @@ class ConnectionUser(Protocol):
 
     def received(self, message: bytes) -> None: ...
 
-    def waits(self, call_id: str) -> bool:
-        """Whether anybody still waits for this call. From any thread, under the lock."""
-
     def gave_up(self) -> None:
         """All retries failed: say `fail`."""
 
@@ -109,10 +106,9 @@ class EngineConnection:
         self.states = StateHolder()
         self.backlog = Backlog()
         self.lock = self.backlog.lock
-        self.offline = OfflineQueue(user.waits)
+        self.offline = OfflineQueue()
         self._url, self._headers, self._tls = url, headers, tls
-        self._reconnection = reconnection
-        self._user = user
+        self._reconnection, self._user = reconnection, user
         self._loop = loop
         self._loop_thread: int | None = None
         self.link: ClientLink | None = None
@@ -145,17 +141,13 @@ class EngineConnection:
             urgent: somebody waits for just this one, so the calling thread may write it by itself.
         """
         outgoing = Outgoing(message, call_id, True, opcode)
-        lock = self.lock  # of one moment: a forked child has another one
-        lock.acquire()  # half the price of `with`, which asks for two special methods each time
-        try:
+        with self.lock:
             outbox = self._outbox
             if outbox is None:
                 if not self._over:
                     self.offline.put(outgoing)
             elif not (urgent and not self.on_loop() and outbox.send_now(outgoing)):
                 outbox.send(outgoing)
-        finally:
-            lock.release()
 
     def send_here(self, message: bytes, call_id: str | None = None) -> None:
         """As `send`, on the loop, where an outbox neither comes nor goes meanwhile: so it needs no lock."""
@@ -246,7 +238,7 @@ class EngineConnection:
         self._over = True
         self.backlog = Backlog()
         self.lock = self.backlog.lock
-        self.offline = OfflineQueue(self._user.waits)
+        self.offline = OfflineQueue()
         link, self.link, self._outbox = self.link, None, None
         if link is not None:
             link.end_after_fork(self.backlog)

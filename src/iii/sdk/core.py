@@ -247,9 +247,6 @@ class WorkerCore:
             messages.insert(0, encode_outgoing(Reattach(last.worker_id, last.reattach_token)))
         return messages
 
-    def waits(self, call_id: str) -> bool:
-        return self.caller.pending.waits(call_id)
-
     def announcement(self) -> list[bytes]:
         if not self.caller.pending.ended:
             self.caller.pending.add(self._announcement)

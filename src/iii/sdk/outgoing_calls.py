@@ -73,6 +73,7 @@ class OutgoingCalls:
     ) -> None:
         """`new_span` begins the span around a call; None: nobody traces."""
         self.pending = PendingCalls()
+        connection.offline.waits = self.pending.waits
         self._new_span = new_span
         self._connection = connection
         self._default_timeout_ms = default_timeout_ms

@@ -133,9 +133,6 @@ class _NothingToSay:
     def received(self, message: bytes) -> None:
         """An `error` of authentication; the socket is closed after it."""
 
-    def waits(self, call_id: str) -> bool:
-        return False
-
     def gave_up(self) -> None:
         """It never does."""
 

@@ -26,9 +26,6 @@ class User:
 
     def received(self, message: bytes) -> None: ...
 
-    def waits(self, call_id: str) -> bool:
-        return False
-
     def gave_up(self) -> None: ...
 
     def ended(self, refusal: Refusal) -> None:
@@ -61,6 +58,7 @@ async def test_one_that_never_began_can_be_refused_failed_and_stopped(connection
 
 
 async def test_what_is_sent_without_a_socket_waits_until_it_is_over(connection: EngineConnection) -> None:
+    connection.offline.waits = lambda call_id: call_id != "its id"
     connection.send(b"one")
     connection.send_here(b"a call that nobody waits for", "its id")
     assert len(connection.offline) == 2

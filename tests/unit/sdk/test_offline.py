@@ -12,13 +12,9 @@ def messages(outgoing: list[Outgoing]) -> list[bytes]:
     return [each.message for each in outgoing]
 
 
-def waits(call_id: str) -> bool:
-    return call_id == "waiting"
-
-
 def test_the_oldest_goes_and_it_is_said_once_each_time(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    queue = OfflineQueue(waits, limit=2)
+    queue = OfflineQueue(limit=2)
     for text in (b"1", b"2", b"3", b"4"):
         queue.put(Outgoing(text))
     assert len(queue) == 2
@@ -34,7 +30,7 @@ def test_the_oldest_goes_and_it_is_said_once_each_time(caplog: pytest.LogCapture
 
 
 def test_core_16_it_is_bounded_in_bytes_too_and_one_message_always_fits() -> None:
-    queue = OfflineQueue(waits, limit=100, limit_bytes=10)
+    queue = OfflineQueue(limit=100, limit_bytes=10)
     for text in (b"1" * 4, b"2" * 4, b"3" * 4):
         queue.put(Outgoing(text))
     assert messages(queue.take()) == [b"2" * 4, b"3" * 4]
@@ -45,7 +41,8 @@ def test_core_16_it_is_bounded_in_bytes_too_and_one_message_always_fits() -> Non
 
 
 def test_calls_that_nobody_waits_for_make_room_and_are_not_sent() -> None:
-    queue = OfflineQueue(waits, limit=2)
+    queue = OfflineQueue(limit=2)
+    queue.waits = lambda call_id: call_id == "waiting"
     queue.put(Outgoing(b"gone", "another"))
     queue.put(Outgoing(b"kept", "waiting"))
     queue.put(Outgoing(b"new"))
@@ -54,7 +51,7 @@ def test_calls_that_nobody_waits_for_make_room_and_are_not_sent() -> None:
 
 
 def test_what_a_socket_did_not_write_comes_first() -> None:
-    queue = OfflineQueue(waits)
+    queue = OfflineQueue()
     queue.put_back([Outgoing(b"unsent"), Outgoing(b"registration", kept=False)])
     queue.put(Outgoing(b"later"))
     assert messages(queue.take()) == [b"unsent", b"later"]
