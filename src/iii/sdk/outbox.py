@@ -118,8 +118,7 @@ class ThreadOutbox(DirectOutbox):
         self.batch.append(outgoing)
         self._backlog.add(len(outgoing.message))
         if not self._scheduled:
-            self._scheduled = True
-            self._call_soon(self._flush_scheduled)
+            self._schedule()
         elif len(self.batch) >= EARLY_MESSAGES and threading.get_ident() == self._thread_id:
             self.flush()
 
@@ -133,8 +132,7 @@ class ThreadOutbox(DirectOutbox):
         batch.append(outgoing)
         self._uncounted_bytes += len(outgoing.message)
         if not self._scheduled:
-            self._scheduled = True
-            self._call_soon(self._flush_scheduled)
+            self._schedule()
         elif len(batch) >= EARLY_MESSAGES or self._uncounted_bytes >= PIECE_BYTES:
             with self._lock:
                 self.flush()
@@ -151,7 +149,10 @@ class ThreadOutbox(DirectOutbox):
         except OSError:
             return False  # the loop is about to notice; then the message waits for the next connection
         if written < len(frame):
-            self.send(Outgoing(frame[written:], kept=False, opcode=REST_OF_FRAME))
+            rest = Outgoing(frame[written:], kept=False, opcode=REST_OF_FRAME)
+            self.batch.insert(0, rest)  # before what the loop has added meanwhile
+            self._backlog.add(len(rest.message))
+            self._schedule()
         return True
 
     def send_control(self, opcode: int, payload: bytes = b"") -> None:
@@ -215,6 +216,11 @@ class ThreadOutbox(DirectOutbox):
         self._backlog = backlog
         self._lock = backlog.lock
         self.batch = []
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._call_soon(self._flush_scheduled)
 
     def _flush_scheduled(self) -> None:
         with self._lock:

@@ -269,6 +269,36 @@ async def test_what_a_full_socket_cuts_off_goes_before_anything_else(bench: Benc
     assert sent
 
 
+class Interrupted:
+    """A socket that takes three bytes, while the loop sends something."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self.meanwhile = meanwhile
+
+    def send(self, frame: bytes) -> int:
+        self.meanwhile()
+        return 3
+
+    def close(self) -> None: ...
+
+
+async def test_the_rest_of_a_frame_goes_before_what_the_loop_added_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else another message would stand in the middle of that frame."""
+    of_the_loop = Outgoing(b"of the loop")
+    own = bench.outbox._own_socket
+    monkeypatch.setattr(bench.outbox, "_own_socket", Interrupted(lambda: bench.outbox.add(of_the_loop)))
+    assert bench.outbox.send_now(Outgoing(b"of a thread"))
+    monkeypatch.setattr(bench.outbox, "_own_socket", own)
+    assert bench.backlog.held_bytes == 6 + len(b"of a thread") - 3
+    bench.turn()
+    rest, frame = bench.written
+    assert len(rest) == 6 + len(b"of a thread") - 3
+    assert unmasked(frame) == b"of the loop"
+    assert bench.backlog.held_bytes == 0
+
+
 async def test_while_the_engine_reads_slowly_messages_stay_where_they_can_be_kept(bench: Bench) -> None:
     assert bench.transport.high == 0
     bench.link.connection.pause_writing()
