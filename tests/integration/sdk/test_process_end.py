@@ -420,7 +420,9 @@ def test_09_check_28_handlers_have_as_long_as_the_options_say(engine: FakeEngine
 
 
 @pytest.mark.parametrize(("end", "code"), [("", 0), ("sys.exit(3)", 1)])
-def test_09_check_32_a_thread_below_a_handler_does_not_keep_the_process(engine: FakeEngine, end: str, code: int) -> None:
+def test_09_check_32_a_thread_below_a_handler_does_not_keep_the_process(
+    engine: FakeEngine, end: str, code: int
+) -> None:
     """What `sys.exit` said is lost, and then it is not success."""
     process = start_with(
         """
