@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from iii.modules.observability.records import Span
 from iii.modules.observability.spans.groups import group
+from iii.modules.observability.spans.listed import select
 from iii.modules.observability.spans.requests import TracesGroupByInput, TracesListInput
-from iii.modules.observability.spans.selection import Selection, select
+from iii.modules.observability.spans.selection import Selection
 from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tags import TraceTags
 from iii.modules.observability.spans.tree import Collapse, tree

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from iii.modules.observability.records import Span
-from iii.modules.observability.spans import levels, selection
+from iii.modules.observability.spans import levels, listed, numbers
+from iii.modules.observability.spans.listed import select
 from iii.modules.observability.spans.requests import TracesListInput
-from iii.modules.observability.spans.selection import Selection, select
+from iii.modules.observability.spans.selection import Selection
 from iii.modules.observability.spans.store import SpanStore
 from tests.property.span_model import Model, made
 from tests.unit.modules.observability.spans.engine_with_spans import MS, span
@@ -81,7 +82,7 @@ def test_06_7_4_large_lists_are_those_of_the_model(
 ) -> None:
     store, model = kept
     monkeypatch.setattr(levels, "_WALKED", walked)
-    monkeypatch.setattr(levels, "_PART", part)
+    monkeypatch.setattr(numbers, "_PART", part)
     request = {"search_all_spans": True, "sort_order": order, **wanted}
     found = made(select(store, Selection(msgspec.convert(request, TracesListInput), NOW)))
     rows, total = model.listed(request)
@@ -90,7 +91,7 @@ def test_06_7_4_large_lists_are_those_of_the_model(
 
 
 def test_06_7_4_what_took_longest_leaves_while_it_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "_FACETS", 1)
+    monkeypatch.setattr(listed, "_FACETS", 1)
     store = SpanStore(SPANS, 10**9)
     store.add(
         [span(str(number), trace=str(number), start=1, end=1 + (100 if number < 3 else 1)) for number in range(9)]

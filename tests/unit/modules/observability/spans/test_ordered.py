@@ -63,13 +63,13 @@ def test_06_7_4_what_a_block_remembers_of_a_pair_is_forgotten_when_rows_come_and
         ordered.add(each)
 
     def told() -> list[Row]:
-        return [row for some, marks in ordered.telling(pair) for row, mark in zip(some, marks, strict=True) if mark]
+        return [row for some, _, marks in ordered.telling(pair) for row, mark in zip(some, marks, strict=True) if mark]
 
     assert told() == told() == rows[1:2_900:3]
     for value, count in (("2", 966), ("none", 0), ("1", 967)):  # more than it remembers
-        assert sum(marks.count(1) for _, marks in ordered.telling(("k", value))) == count
+        assert sum(marks.count(1) for _, _, marks in ordered.telling(("k", value))) == count
     walk, found = ordered.telling(("k", "0")), list[Row]()
-    for at, (some, marks) in enumerate(walk):
+    for at, (some, _, marks) in enumerate(walk):
         found += [row for row, mark in zip(some, marks, strict=True) if mark] if some else []
         if at < 100:
             ordered.remove(rows[at])
