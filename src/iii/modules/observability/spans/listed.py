@@ -24,7 +24,7 @@ _FACETS = 32  # looked at in one step
 _SORTED = 500  # facets that are sorted in one step
 _AT_ONCE = 1_000  # facets and rows of a page without a step between them: some 2 ms
 _PIECES = 1_500  # of sorted rows, that are divided in one step: some 3 ms
-_RARE = 50  # if of no more than such a part of the traces something is listed, to look at all their spans takes some ms
+_FEW = 100  # traces all of whose spans are looked at
 _SCARCE = 4  # if of no more than such a part of the traces something is listed, only those are looked at
 
 
@@ -61,9 +61,12 @@ def select(spans: Spans, selection: Selection) -> Steps[Selected]:
     filters = [*selection.filters, *(level.only for level in levels)]
     if selection.traces is not None:
         return (yield from _best(selection, filters, _of_traces(spans, selection, dict.fromkeys(selection.traces))))
-    sources = yield from _sources(spans, selection)
-    if len(levels) == 1 and selection.by_level and len(levels[0]) * _RARE > len(spans.traces):
-        found = yield from _of_level(spans, selection, levels[0], [source for _, source in sources])
+    by_common = COMMON_KEYS.get(selection.sort_by)
+    if by_common and not filters and selection.since is None and selection.until is None:
+        return (yield from _by_facets(spans, selection, by_common))
+    sources = yield from _sources(spans, selection.wants, selection.everywhere)
+    if len(levels) == 1 and selection.by_level and len(levels[0]) > _FEW:
+        found = yield from _of_level(spans, selection, levels[0], sources)
         if found is not None:
             return found
     scarce = sorted(levels, key=len)[:1]
@@ -71,15 +74,12 @@ def select(spans: Spans, selection: Selection) -> Steps[Selected]:
         return (yield from _best(selection, filters, _of_traces(spans, selection, scarce[0].trace_ids())))
     if selection.sort_by not in KEYS:
         if not filters and len(sources) <= _AT_ONCE and selection.limit <= _AT_ONCE:
-            pieces = [list(source.pieces(selection.since, selection.until)) for _, source in sources]
+            pieces = [list(source.pieces(selection.since, selection.until)) for source in sources]
             if sum(map(len, pieces)) <= _PIECES:
                 total = sum(len(piece) for each in pieces for piece in each)
                 return Selected(in_order(selection.page, pieces), total)
-        return (yield from _in_order(selection, filters, [source for _, source in sources]))
-    by_common = COMMON_KEYS.get(selection.sort_by)
-    if by_common and not filters and selection.since is None and selection.until is None:
-        return (yield from _by_facets(selection, sources, by_common))
-    return (yield from _sorted(selection, filters, [source for _, source in sources]))
+        return (yield from _in_order(selection, filters, sources))
+    return (yield from _sorted(selection, filters, sources))
 
 
 def _of_level(
@@ -91,27 +91,28 @@ def _of_level(
     if rows is None:
         return None
     if total is None:
-        others = yield from _facets(spans, lambda common: not selection.wants(common))
-        unwanted = [source for facet in others for source in (facet.roots, facet.others)]
+        unwanted = yield from _sources(spans, lambda common: not selection.wants(common))
         total = yield from count_of(level, sources, unwanted)
     return Selected(rows, total)
 
 
-def _facets(spans: Spans, wants: Callable[[Common], bool]) -> Steps[list[Facet]]:
-    """Those whose spans are wanted."""
-    facets, wanted = list(spans.facets.all()), list[Facet]()
+def _facets(spans: Spans, wants: Callable[[Common], bool]) -> Iterator[list[Facet]]:
+    """Those whose spans are wanted, a few at a time."""
+    facets = list(spans.facets.all())
     for start in range(0, len(facets), _FACETS):
-        if start >= _AT_ONCE:
+        yield [facet for facet in facets[start : start + _FACETS] if wants(facet.common)]
+
+
+def _sources(spans: Spans, wants: Callable[[Common], bool], everywhere: bool = True) -> Steps[list[Ordered]]:
+    """Where the rows are that are wanted: roots come first."""
+    roots, others = list[Ordered](), list[Ordered]()
+    for number, facets in enumerate(_facets(spans, wants)):
+        roots += [facet.roots for facet in facets]
+        if everywhere:
+            others += [facet.others for facet in facets]
+        if number * _FACETS >= _AT_ONCE:
             yield
-        wanted += [facet for facet in facets[start : start + _FACETS] if wants(facet.common)]
-    return wanted
-
-
-def _sources(spans: Spans, selection: Selection) -> Steps[list[tuple[Common, Ordered]]]:
-    """Where the rows are."""
-    facets = yield from _facets(spans, selection.wants)
-    sources = [(facet.common, facet.roots) for facet in facets]
-    return [*sources, *((facet.common, facet.others) for facet in facets)] if selection.everywhere else sources
+    return roots + others
 
 
 def _in_order(selection: Selection, filters: Sequence[Only], sources: Sequence[Ordered]) -> Steps[Selected]:
@@ -183,25 +184,27 @@ def _told(
         yield count, found
 
 
-def _by_facets(
-    selection: Selection, sources: Sequence[tuple[Common, Ordered]], key: Callable[[Common], str]
-) -> Steps[Selected]:
+def _by_facets(spans: Spans, selection: Selection, key: Callable[[Common], str]) -> Steps[Selected]:
     """In the order of something that facets have: those behind the page are counted alone."""
-    best, total, runs = Best(selection.page), 0, list[list[tuple[Common, Ordered]]]()
+    best, total, runs = Best(selection.page), 0, list[list[Facet]]()
 
-    def place(source: tuple[Common, Ordered]) -> str:
-        return key(source[0])
+    def place(facet: Facet) -> str:
+        return key(facet.common)
 
-    for start in range(0, len(sources), _SORTED):
-        some = sources[start : start + _SORTED]
-        total += sum(source.count for _, source in some)
-        runs.append(sorted(some, key=place, reverse=selection.descending))
+    for facets in _facets(spans, selection.wants):
+        total += sum(facet.count if selection.everywhere else facet.roots.count for facet in facets)
+        if not runs or len(runs[-1]) >= _SORTED:
+            runs.append([])
+        runs[-1] += facets
+        yield
+    for run in runs:
+        run.sort(key=place, reverse=selection.descending)
         yield
     for _, same in groupby(heapq.merge(*runs, key=place, reverse=selection.descending), key=place):
         if best.is_full:
             break
-        for _, source in same:
-            for chunk in source.chunks():
+        for facet in same:
+            for chunk in facet.chunks() if selection.everywhere else facet.roots.chunks():
                 best.add(chunk)
                 yield
     return Selected((yield from best.page()), total)
@@ -284,8 +287,7 @@ def _trace_level(
             found.add(row.number for row in (some if only is None else only(some)))
             yield
         return found
-    wanted = yield from _facets(spans, facets or (lambda _: True))
-    sources = (*(facet.roots for facet in wanted), *(facet.others for facet in wanted))
+    sources = yield from _sources(spans, facets or (lambda _: True))
     return (yield from level_of(spans.traces, sources, [] if only is None else selection.pairs))
 
 

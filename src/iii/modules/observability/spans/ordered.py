@@ -152,13 +152,15 @@ class Ordered:
             marks = told.get(pair) if is_whole else None
             if marks is None:
                 marks = sieve(block, first, end)
-                if 1 in marks:
-                    rows, numbers = rows[:], numbers[:]
+                suspects = list(places(marks))
+                if suspects:
+                    if is_whole and len(suspects) > _CHUNK:
+                        rows, numbers = rows[:], numbers[:]
                     found = set[int]()
-                    suspects = list(places(marks))
                     for few in range(0, len(suspects), _CHUNK):
+                        if few:
+                            yield [], (), b""
                         found.update(map(id, has([rows[at] for at in suspects[few : few + _CHUNK]])))
-                        yield [], (), b""
                     if len(found) < len(suspects):
                         exact = bytearray(len(rows))
                         for at in suspects:

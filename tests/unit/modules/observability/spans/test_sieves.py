@@ -54,8 +54,9 @@ def test_06_7_4_durations_are_told_exactly(
     sieve = Timed(shortest - 0.5, most, NOW)
     wanted = [row for row in rows if shortest - 0.5 <= row.duration(NOW) <= most]
     assert [row for chunk in ordered(rows).chunks(sieve=sieve) for row in chunk] == wanted
-    for descending in (False, True):
-        counted = list(ordered(rows).counted(sieve, descending, 3))
+    kept = ordered(rows)
+    for descending in (False, True, False, True):  # at first by columns, then by what the block has in order
+        counted = list(kept.counted(sieve, descending, 3))
         assert sum(count for count, _ in counted) == len(wanted)
         assert [row for _, some in counted for row in some] == (wanted[-3:] if descending else wanted[:3])
 
