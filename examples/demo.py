@@ -162,9 +162,11 @@ async def seen(worker: iii.Worker, name: str, present: bool = True) -> iii.Worke
 async def until_ordered(me: iii.Worker) -> None:
     orders = me.state("orders")
     async with asyncio.timeout(PATIENCE_S):
-        while not (placed := await orders.values_async()):
+        while True:
+            if placed := await orders.values_async():
+                say(f"   the first order: {placed[0]['pieces']} × {placed[0]['article']}")
+                return
             await asyncio.sleep(0.05)
-    say(f"   the first order: {placed[0]['pieces']} × {placed[0]['article']}")
 
 
 async def call(worker: iii.Worker, payload: object) -> None:

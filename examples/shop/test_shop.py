@@ -80,7 +80,7 @@ def test_one_that_stays_down_leaves_a_dead_letter(iii_engine: TestEngine) -> Non
 
 def test_a_mail_that_nobody_can_deliver_leaves_a_dead_letter_that_says_why(iii_engine: TestEngine) -> None:
     placed(iii_engine, mail_to="edsger@example.invalid")
-    with pytest.raises(JobFailed, match="550 no mail server for edsger@example.invalid"):
+    with pytest.raises(JobFailed, match="550 no mail server"):
         iii_engine.run_jobs()
 
 
