@@ -21,6 +21,8 @@ import { useMay } from "../parts/session.ts";
 import { LongText, Text } from "../parts/text.tsx";
 import { toast } from "../parts/toast.tsx";
 import { spanTitle } from "../text/attributes.ts";
+import { command } from "../text/commands.ts";
+import { parsed } from "../text/editable.ts";
 import { age, bytes, clock, count, duration, milliseconds, moment, plural } from "../text/format.ts";
 import { sorted, type Sortable } from "../text/sorted.ts";
 
@@ -32,7 +34,7 @@ const values: Record<string, (row: QueueRow) => Sortable> = {
 
 const COLUMNS: Column<QueueRow>[] = [
   { id: "name", title: "Queue", width: "minmax(140px, 2fr)", sort: true, cell: (row) => <span className="row"><Text mono className="cut">{row.name}</Text>{row.paused ? <span className="tag warn">paused</span> : null}</span> },
-  { id: "kind", title: "Kind", width: "minmax(70px, 1fr)", from: 700, cell: (row) => <Text className="muted">{row.broker_type}</Text> },
+  { id: "kind", title: "Kind", width: "minmax(70px, 1fr)", from: 700, cell: (row) => <Text className="muted">{row.broker_type === "function_queue" ? "named queue" : `topic, ${row.broker_type}`}</Text> },
   { id: "depth", title: "Waiting", width: "66px", end: true, sort: true, cell: (row) => (waiting(row) ? count(waiting(row)) : <span className="muted">{count(waiting(row))}</span>) },
   { id: "flight", title: "Active", width: "58px", end: true, sort: true, from: 420, cell: (row) => count(row.in_flight) },
   { id: "delayed", title: "Delayed", width: "62px", end: true, sort: true, from: 560, cell: (row) => count(row.delayed) },
@@ -84,7 +86,7 @@ function Publish({ queue }: { queue: QueueRow }) {
   const send = async (): Promise<void> => {
     setProblem(null);
     try {
-      await act("iii::durable::publish", { topic, data: JSON.parse(text) as Json });
+      await act("iii::durable::publish", { topic, data: parsed(text) });
       toast(`Published to ${topic}.`);
     } catch (error) {
       setProblem(error instanceof SyntaxError ? new Error(`Invalid JSON, nothing was sent: ${error.message}`) : (error as Error));
@@ -96,7 +98,7 @@ function Publish({ queue }: { queue: QueueRow }) {
       <div className="row">
         <button type="button" className="button primary" onClick={() => void send()}>Publish</button>
         <span className="grow" />
-        <CopyAs called={() => { try { return { functionId: "iii::durable::publish", payload: { topic, data: JSON.parse(text) as Json } }; } catch { return null; } }} />
+        <CopyAs called={() => { try { return { functionId: "iii::durable::publish", payload: { topic, data: parsed(text) } }; } catch { return null; } }} />
       </div>
       {problem ? <Failure error={problem} /> : null}
     </div>
@@ -279,7 +281,7 @@ export default function Queues() {
   const job = at("job");
   return (
     <>
-      <Head title="Queues" number={live.ready ? live.rows.length : null} note={onlyDead ? "those with dead letters" : ""}>
+      <Head title="Queues" called={() => (name && at("tab") === "dead" ? { functionId: "engine::queue::dlq_messages", payload: { topic: name }, command: command(["queue", "dlq", name]) } : name ? { functionId: "engine::queue::topic_stats", payload: { topic: name }, command: command(["queue", "stats", name]) } : { functionId: "engine::queue::list_topics", payload: {}, command: "iii queue list" })} number={live.ready ? live.rows.length : null} note={onlyDead ? "those with dead letters" : ""}>
         {onlyDead ? <button type="button" className="button small" onClick={() => put({ tab: null })}>All queues</button> : null}
       </Head>
       <div className="tools">
