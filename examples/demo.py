@@ -27,7 +27,7 @@ USUAL_STREAM_PORT = 3112
 USUAL_CONSOLE_PORT = 3113
 CONSOLE = Path(iii.__file__).parent / "console" / "assets" / "index.html"  # once `make console` has built it
 SHOP = Path(__file__).parent / "shop"
-PATIENCE_S = 15.0  # for anything that should happen soon
+PATIENCE_S = 60.0  # for anything that should happen soon, on a busy machine too
 CONFIG = """\
 workers:
   - name: iii-worker-manager

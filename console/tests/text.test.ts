@@ -6,6 +6,7 @@ import { asCommand, asCurl, asPython, shellQuoted } from "../src/text/copies.ts"
 import { difference } from "../src/text/difference.ts";
 import { edited, editable, exact } from "../src/text/editable.ts";
 import { age, bytes, count, duration, span } from "../src/text/format.ts";
+import { isUntouched, keptColumns } from "../src/text/kept-columns.ts";
 import { matched } from "../src/text/matched.ts";
 import { pattern } from "../src/text/pattern.ts";
 import { sorted } from "../src/text/sorted.ts";
@@ -114,4 +115,9 @@ it("tells attributes in a line: members of objects for themselves, values cut, t
   expect(brief({ "service.name": "shop", "log.data": { order: "o-1", cents: 5 }, none: null, list: [1] })).toBe("order=o-1  cents=5  list=[1]");
   expect(brief({ long: "x".repeat(100) })).toHaveLength(66);
   expect(brief(Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`a${index}`, index]))).split("  ")).toHaveLength(6);
+});
+
+it("takes of kept columns what makes sense", () => {
+  expect(keptColumns('{"hidden": {"a": false, "b": 1}, "sizes": {"a": 120, "b": 3, "c": "9"}, "order": ["b", 4, "a"]}')).toEqual({ hidden: { a: false }, sizes: { a: 120 }, order: ["b", "a"] });
+  for (const text of [null, "", "{oh", "[]", "null", '{"hidden": [], "order": {}}']) expect(isUntouched(keptColumns(text))).toBe(true);
 });

@@ -16,7 +16,7 @@ def test_the_demo_shows_the_main_job_and_ends(tmp_path: Path) -> None:
         [sys.executable, str(DEMO), "--once"],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=240,
         env=environment({"TMPDIR": str(tmp_path)}),
     )
     assert done.returncode == 0, done.stdout + done.stderr
