@@ -85,7 +85,7 @@ export default function Flow() {
       return { id: node.id, position: places[node.id] ?? (tall ? { x: place.line * DOWN.beside, y: place.column * DOWN.along } : { x: place.column * ACROSS.along, y: place.line * ACROSS.beside }), data: { label: <Label node={node} /> }, sourcePosition: tall ? Position.Bottom : Position.Right, targetPosition: tall ? Position.Top : Position.Left, className: "flow-box", ariaLabel: `${node.kind} ${oneLine(node.label, 80)}`, connectable: false };
     });
     const busiest = Math.max(0.001, ...lines.map((edge) => edge.rate));
-    const drawn: Edge[] = lines.map((edge) => ({ id: `${edge.from}\n${edge.to}\n${edge.kind}`, source: edge.from, target: edge.to, label: edge.rate > 0 ? `${rate(edge.rate)}/s` : "", animated: edge.rate > 0, markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16, markerUnits: "userSpaceOnUse" }, style: { strokeWidth: 1 + (edge.rate / busiest) * 1.2, ...(edge.errors > 0 ? { stroke: "var(--bad)" } : {}) } }));
+    const drawn: Edge[] = lines.map((edge) => ({ id: `${edge.from}\n${edge.to}\n${edge.kind}`, source: edge.from, target: edge.to, ariaLabel: `Edge from ${oneLine(edge.from)} to ${oneLine(edge.to)}`, label: edge.rate > 0 ? `${rate(edge.rate)}/s` : "", animated: edge.rate > 0, markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16, markerUnits: "userSpaceOnUse" }, style: { strokeWidth: 1 + (edge.rate / busiest) * 1.2, ...(edge.errors > 0 ? { stroke: "var(--bad)" } : {}) } }));
     return { made: boxes, edges: drawn };
   }, [found.data, search, places, idle]);
   const [nodes, setNodes, onNodesChange] = useNodesState<Node>([]);

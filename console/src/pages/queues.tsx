@@ -24,6 +24,7 @@ import { spanTitle } from "../text/attributes.ts";
 import { command } from "../text/commands.ts";
 import { parsed } from "../text/editable.ts";
 import { age, bytes, clock, count, duration, milliseconds, moment, plural } from "../text/format.ts";
+import { oneLine } from "../text/visible.ts";
 import { sorted, type Sortable } from "../text/sorted.ts";
 
 const waiting = (row: QueueRow): number => Math.max(0, row.depth - row.in_flight - row.delayed);
@@ -186,7 +187,7 @@ function DeadLetters({ queue }: { queue: QueueRow }) {
         {page?.rows.map((row) => (
           <li key={row.id}>
             <button type="button" className="log-line" aria-expanded={open === row.id} onClick={() => setOpen(open === row.id ? null : row.id)}>
-              <code className="muted" title={row.id.slice(0, 80)}>…{row.id.slice(-8)}</code>
+              <code className="muted nowrap" title={oneLine(row.id, 80)}>…{oneLine(row.id.slice(-8))}</code>
               <span className={`tag ${row.retries > 2 ? "warn" : ""}`}>{row.retries}×</span>
               <Text mono className="grow cut" limit={160}>{row.error}</Text>
               <span className="muted nowrap">{bytes(row.size_bytes)}</span>

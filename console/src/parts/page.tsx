@@ -7,6 +7,7 @@ import { visible } from "../text/visible.ts";
 import { Command, CopyAs } from "./copy.tsx";
 import { Icon } from "./icon.tsx";
 import { useKeys } from "./keys.ts";
+import { Text } from "./text.tsx";
 
 /** `called` is what the page asks the engine for, which can be copied. */
 export function Head({ title, number, note, called, children }: { called?: (() => Called) | undefined; title: string; number?: number | null | undefined; note?: string | undefined; children?: React.ReactNode }) {
@@ -206,7 +207,7 @@ export function Facts({ of }: { of: [string, React.ReactNode][] }) {
       {of.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>
-          <dd>{value ?? "–"}</dd>
+          <dd>{typeof value === "string" ? <Text>{value}</Text> : (value ?? "–")}</dd>
         </div>
       ))}
     </dl>
