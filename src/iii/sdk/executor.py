@@ -50,6 +50,7 @@ class Executor:
 
     Attributes:
         cancel: stops the invocation of this id, if it can be stopped (P11).
+        functions: whose handlers run.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Executor:
         self._send_urgent = send_urgent
         self._running = RunningInvocations(loop)
         self.cancel = self._running.cancel
+        self.functions = self._running.functions
         self._stopping = False
         self._born = forks.generation
 
