@@ -24,7 +24,7 @@ def sent() -> list[bytes]:
 def recorder(sent: list[bytes]) -> Iterator[SpanRecorder]:
     loop = asyncio.new_event_loop()
     recorder = SpanRecorder(sent.append, {"service.name": "shop"}, 60, loop)
-    recorder.compact = True
+    recorder.know_engine(compact=True)
     yield recorder
     loop.close()
 
