@@ -13,7 +13,7 @@ _READS = (
     "engine::registered-triggers::*", "engine::metrics::*", "engine::rollups::list", "engine::alerts::list", "engine::health::*",
     "engine::logs::list", "engine::traces::list", "engine::traces::tree", "engine::traces::group_by", "engine::traces::follow", "engine::queue::list_topics",
     "engine::queue::topic_stats", "engine::queue::dlq_topics", "engine::queue::job", "engine::queue::jobs",
-    "engine::queue::history", "engine::channels::list", "engine::access::sessions",
+    "engine::queue::history", "engine::channels::list", "engine::access::sessions", "engine::streams::subscribers",
 )  # fmt: skip
 _WORKS = (
     "engine::functions::*", "engine::triggers::list", "engine::triggers::info", "engine::trigger-types::list",
@@ -24,7 +24,7 @@ _WORKS = (
 # Not values of `configuration`: an entry may show every variable of the engine, and name functions that it calls
 _OPERATES = (
     "engine::workers::drain", "engine::workers::disconnect", "engine::invocations::cancel", "engine::queue::*", "iii::queue::*", "engine::logs::clear",
-    "engine::traces::clear", "engine::alerts::*", "engine::register_trigger", "engine::unregister_trigger", "configuration::list",
+    "engine::traces::clear", "engine::alerts::*", "engine::register_trigger", "engine::unregister_trigger", "engine::fire_trigger", "configuration::list",
     "configuration::schema",
 )  # fmt: skip
 
