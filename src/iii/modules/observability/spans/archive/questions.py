@@ -195,7 +195,7 @@ class Questions:
             index = f"{'roots' if roots else 'spans'}_by_facet"
         elif is_plain and selection.sort_by in DURATIONS:
             ids, last = self._extremes(selection, facets, index, limit)
-            if ids is not None:
+            if ids is not None and skipped <= _SKIPPED:
                 rows = sorted(self._rows.having(ids), key=selection.key, reverse=selection.descending)
                 return rows[skipped:], total
             conditions.append(f"{_ORDERS['duration']} {'>=' if selection.descending else '<='} ?")
@@ -276,7 +276,7 @@ class Questions:
     def _extremes(
         self, selection: Selection, facets: Sequence[int], index: str, limit: int
     ) -> tuple[list[int] | None, int]:
-        """Ids of the rows that took longest, or shortest; None: others took as long as the last of them, which is said too."""
+        """Ids of the rows that took longest, or shortest, and what the last of them took; None: others took as long."""
         direction, took = "DESC" if selection.descending else "ASC", _ORDERS["duration"]
         wanted = "" if len(facets) == len(self._commons) else "s.facet IN (SELECT value FROM json_each(?)) AND "
         roots = "" if selection.everywhere else "s.root > 0 AND "
@@ -286,9 +286,9 @@ class Questions:
         values = [json.dumps(facets)] if wanted else []
         limit = min(limit, _LARGEST - 1)
         found = self._execute(query, (*values, self._apart, limit + 1)).fetchall()
-        if len(found) <= limit or not limit or found[limit][1] != found[limit - 1][1]:
-            return [id_ for id_, _ in found[:limit]], 0
-        return None, int(found[limit][1])
+        last = int(found[:limit][-1][1]) if found and limit else 0 if selection.descending else _LARGEST
+        is_cut = len(found) > limit > 0 and found[limit][1] == last
+        return None if is_cut else [id_ for id_, _ in found[:limit]], last
 
     def _last_start(self, selection: Selection, facets: Sequence[int], index: str, limit: int) -> int:
         """That of the last span of a page, or one beyond: the others of scarce facets need not be sorted."""
