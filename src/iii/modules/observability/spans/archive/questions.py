@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import heapq
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any, NamedTuple, TypeVar
 
@@ -203,31 +203,25 @@ class Questions:
         if len(facets) < len(self._commons) or scarce:
             conditions.append("s.facet IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(facets))
-        skip = min(skipped, _LARGEST)
-        limit = min(limit, _LARGEST) - skip
-        source, where = narrow.source or f"spans s INDEXED BY {index}", " AND ".join([*conditions, self._not_apart])
-        bound = [*narrow.given, *values, self._apart]
-        if skip > _SKIPPED and not narrow.source and selection.sort_by not in _ORDERS:
-            condition, start, skip = self._behind(selection, source, where, bound, skip)
-            where, bound = f"{where} AND {condition}", [*bound, start]
+        source = narrow.source or f"spans s INDEXED BY {index}"
+        where, bound = " AND ".join([*conditions, self._not_apart]), (*narrow.given, *values, self._apart)
+        return self._page(selection, source, where, bound, min(limit, _LARGEST), min(skipped, _LARGEST)), total
+
+    def _page(
+        self, selection: Selection, source: str, where: str, bound: tuple[Any, ...], limit: int, skip: int
+    ) -> list[Row]:
+        """In their order, those from one place to another; what is not on the page is not read."""
+        limit -= skip
+        if skip > _SKIPPED and self._narrowed.source is None and selection.sort_by not in _ORDERS:
+            condition, start, skip = _behind(self._execute, selection, (source, where, bound), skip)
+            where, bound = f"{where} AND {condition}", (*bound, start)
         order = _order_of(selection)
         facets_too = "CROSS JOIN facets f ON f.id = s.facet" if "f." in order else ""
         query = f"""
             SELECT s.id FROM {source} CROSS JOIN traces t ON t.id = s.trace {facets_too}
             WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"""
         rows = self._rows.having([id_ for (id_,) in self._execute(query, (*bound, limit, skip))])
-        return sorted(rows, key=selection.key, reverse=selection.descending), total
-
-    def _behind(
-        self, selection: Selection, source: str, where: str, bound: list[Any], skip: int
-    ) -> tuple[str, int, int]:
-        """What the rows behind many others fulfil, and how many of those do: what is passed is not looked up."""
-        direction, before, since = ("DESC", ">", "<=") if selection.descending else ("ASC", "<", ">=")
-        ordered = f"SELECT s.start FROM {source} WHERE {where} ORDER BY s.start {direction} LIMIT 1 OFFSET ?"
-        (start,) = self._execute(ordered, (*bound, skip)).fetchone() or (0,)
-        query = f"SELECT count(*) FROM {source} WHERE {where} AND s.start {before} ?"
-        (passed,) = self._execute(query, (*bound, start)).fetchone()
-        return f"s.start {since} ?", start, max(skip - passed, 0)
+        return sorted(rows, key=selection.key, reverse=selection.descending)
 
     def _total(self, selection: Selection, held: int, facets: Sequence[int], index: str) -> int:
         """How many spans of the facets the selection has; `held` is how many there are."""
@@ -321,6 +315,19 @@ class Questions:
         for condition, bound in self._narrowed.conditions:
             add(condition, *bound)
         return conditions, values
+
+
+def _behind(
+    execute: Callable[..., Any], selection: Selection, asked: tuple[str, str, tuple[Any, ...]], skip: int
+) -> tuple[str, int, int]:
+    """What rows behind many others fulfil, with what is bound, and how many of those do: what is passed is not looked up."""
+    direction, before, since = ("DESC", ">", "<=") if selection.descending else ("ASC", "<", ">=")
+    source, where, bound = asked
+    ordered = f"SELECT s.start FROM {source} WHERE {where} ORDER BY s.start {direction} LIMIT 1 OFFSET ?"
+    (start,) = execute(ordered, (*bound, skip)).fetchone() or (0,)
+    query = f"SELECT count(*) FROM {source} WHERE {where} AND s.start {before} ?"
+    (passed,) = execute(query, (*bound, start)).fetchone()
+    return f"s.start {since} ?", start, max(skip - passed, 0)
 
 
 def _order_of(selection: Selection) -> str:
