@@ -583,7 +583,7 @@ def test_N14_08_check_50_the_announcement(
     assert plain["pid"] == os.getpid()
     assert plain["isolation"] is None
     assert plain["namespace"] is None
-    assert plain["features"] == ["large-messages.v1", "cancel.v1", "drain.v1"]
+    assert plain["features"] == ["large-messages.v1", "cancel.v1", "drain.v1", "traces.v1"]
     assert plain["telemetry"] == {"language": "de_DE", "project_name": tmp_path.name, "framework": "iii-py"}
     assert "description" not in plain
 
