@@ -58,9 +58,7 @@ def test_numbers_that_make_no_sense_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[2Jb", "a\u2028b", "x" * 281])
-def test_a_worker_name_that_would_be_listed_otherwise_is_refused(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_name_that_would_be_listed_otherwise_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine drops such characters: 'a\\nb' and 'ab' were one name, and the second worker was told of one that it never gave."""
     with pytest.raises(ValueError, match="worker_name may have 280 characters, and no control characters"):
         iii.InitOptions(worker_name=name)
