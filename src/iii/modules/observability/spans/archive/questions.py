@@ -247,20 +247,14 @@ class Questions:
 
     def _by_facet(self, selection: Selection) -> bool:
         """Whether facets tell which spans are listed, but for their times."""
-        return self._narrowed.all and self._others(selection) == 0
+        return self._narrowed.all and not selection.other_filters
 
     def _is_counted(self, selection: Selection) -> bool:
         """Whether how many there are is known without a look at each."""
         if selection.since is not None or selection.until is not None:
             return False
         counting = self._narrowed.counting is not None
-        return (counting and self._others(selection) == 0) or self._by_facet(selection)
-
-    @staticmethod
-    def _others(selection: Selection) -> int:
-        """How many filters there are beside attributes."""
-        pairs = bool(selection.pairs) and not selection.everywhere
-        return len(selection.filters) - pairs - len(selection.excluded)
+        return (counting and not selection.other_filters) or self._by_facet(selection)
 
     def _is_scarce(self, selection: Selection, held: int) -> bool:
         """Whether those of the facets are found sooner by their facets than by their start."""
