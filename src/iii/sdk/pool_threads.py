@@ -54,7 +54,7 @@ def _wait(until: float, code: Callable[[], int]) -> None:
         keeping = [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
         if keeping and all(each in _threads for each in keeping):
             THREADS_CUT_OFF(threads=len(keeping), running=_places(keeping[:SHOWN]))
-            exit_now(code())
+            return exit_now(code())
 
 
 def _places(threads: list[threading.Thread]) -> list[str]:
