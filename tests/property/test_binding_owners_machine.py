@@ -15,14 +15,17 @@ from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 WORKERS = st.integers(0, 2)
 NAMES = st.sampled_from(["p", "q", "r"])
+NAMESPACES = ("default", "other")
+PLACES = st.sampled_from(["default", "default", "other"])
 CONFIGS = ({"topic": "a"}, {"topic": "b"}, {"topic": "a", "deliver": "each"})
 
 
 class Copy:
     """One worker, and what the model says of it."""
 
-    def __init__(self, worker: MemoryWorker) -> None:
+    def __init__(self, worker: MemoryWorker, namespace: str) -> None:
         self.worker = worker
+        self.namespace = namespace  # in which its bindings call, too
         self.claims = False
         self.bound: dict[str, int] = {}  # id → which config
 
@@ -35,11 +38,13 @@ class BindingOwnersMachine(RuleBasedStateMachine):
         self.pubsub = PubSub(self.engine.core)
         self.engine.core.add_module(self.pubsub)
         self.publisher = self.engine.connect(name="publisher")
-        self.last = self.engine.connect(functions=["svc::f"], version="0.25.0")  # somebody serves it
-        self.copies = [self._copy() for _ in range(3)]
+        self.last = [  # somebody serves it
+            self.engine.connect(functions=["svc::f"], version="0.25.0", namespace=namespace) for namespace in NAMESPACES
+        ]
+        self.copies = [self._copy("default") for _ in range(3)]
 
-    def _copy(self) -> Copy:
-        copy = Copy(self.engine.connect(version="0.25.0", functions=["svc::f"]))
+    def _copy(self, namespace: str) -> Copy:
+        copy = Copy(self.engine.connect(version="0.25.0", functions=["svc::f"], namespace=namespace), namespace)
         copy.claims = True
         return copy
 
@@ -69,15 +74,15 @@ class BindingOwnersMachine(RuleBasedStateMachine):
         copy.worker.say({"type": "unregistertrigger", "id": binding_id})
         copy.bound.pop(binding_id, None)
 
-    @rule(at=WORKERS, dies=st.booleans())
-    def leave(self, at: int, dies: bool) -> None:
+    @rule(at=WORKERS, dies=st.booleans(), namespace=PLACES)
+    def leave(self, at: int, dies: bool, namespace: str) -> None:
         """A new worker takes its place, with no trigger."""
         copy = self.copies[at]
         copy.worker.kill() if dies else copy.worker.drop()
-        self.copies[at] = self._copy()
+        self.copies[at] = self._copy(namespace)
 
-    @rule(at=WORKERS, runs=st.booleans())
-    def drain(self, at: int, runs: bool) -> None:
+    @rule(at=WORKERS, runs=st.booleans(), namespace=PLACES)
+    def drain(self, at: int, runs: bool, namespace: str) -> None:
         """A new worker takes its place at once, while it may still run something."""
         copy = self.copies[at]
         if runs:
@@ -88,7 +93,7 @@ class BindingOwnersMachine(RuleBasedStateMachine):
         self.clock.advance(0)
         copy.worker.bind(f"{copy.worker.id}-p", "subscribe", "svc::f", CONFIGS[2])  # which changes nothing
         assert len(self.engine.core.registry.binding_owners.of(copy.worker.session)) == 0
-        self.copies[at] = self._copy()
+        self.copies[at] = self._copy(namespace)
 
     @rule()
     def module_comes_again(self) -> None:
@@ -100,16 +105,20 @@ class BindingOwnersMachine(RuleBasedStateMachine):
         self.clock.advance(1)
 
     def expected(self, config: int) -> int:
-        """How many bindings there are with it."""
+        """How many bindings there are with it: owners in two namespaces have two targets."""
+        return sum(self._expected_in(namespace, config) for namespace in NAMESPACES)
+
+    def _expected_in(self, namespace: str, config: int) -> int:
         each = CONFIGS[config].get("deliver") == "each"
-        counts = [(copy.claims, Counter(copy.bound.values())[config]) for copy in self.copies]
+        here = [copy for copy in self.copies if copy.namespace == namespace]
+        counts = [(copy.claims, Counter(copy.bound.values())[config]) for copy in here]
         alone = [count for claims, count in counts if each or not claims]
         together = [count for claims, count in counts if claims and not each]
         return sum(alone) + max(together, default=0)
 
     @invariant()
     def every_event_calls_once_for_each_binding(self) -> None:
-        workers = [self.last, *(copy.worker for copy in self.copies)]
+        workers = [*self.last, *(copy.worker for copy in self.copies)]
         for topic in "ab":
             before = [len(worker.invocations()) for worker in workers]
             self.publisher.call("publish", {"topic": topic, "data": topic})
@@ -117,7 +126,7 @@ class BindingOwnersMachine(RuleBasedStateMachine):
             wanted = [self.expected(number) for number, config in enumerate(CONFIGS) if config["topic"] == topic]
             assert sum(calls) == sum(wanted)
             if topic == "a":
-                for copy, count in zip(self.copies, calls[1:], strict=True):
+                for copy, count in zip(self.copies, calls[2:], strict=True):
                     own = Counter(copy.bound.values())[2]
                     assert count >= (own if copy.claims else 0)
 

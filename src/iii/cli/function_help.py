@@ -51,13 +51,19 @@ def print_info(info: dict[str, Any]) -> None:
     schema = info.get("request_schema", info.get("request_format"))
     parameters = list(_parameters(schema)) if isinstance(schema, dict) else []
     required = " ".join(f"{without_control_characters(row[0])}=…" for row in parameters if row[2] == "yes")
-    print(f"\nusage: iii trigger {function_id} {required or '[KEY=VALUE …]'}\n")
+    print(f"\nusage: iii trigger {function_id} {required or _form(schema)}\n")
     if parameters:
         print_table(("PARAMETER", "TYPE", "REQUIRED", "DESCRIPTION"), parameters)
     elif isinstance(schema, dict):
         print(f"request schema:\n{json_text(schema)}")
     else:
         print("(no request schema published)")
+
+
+def _form(schema: Any) -> str:
+    """How the payload is written: what is no object has no keys."""
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    return "[KEY=VALUE …]" if kind in (None, "object") or not isinstance(kind, str) else "--json VALUE"
 
 
 def _parameters(schema: dict[str, Any]) -> Iterator[list[str]]:

@@ -16,7 +16,7 @@ from iii.sdk.dependency import Dependency, Hook
 from iii.sdk.function_declaration import FunctionDeclaration
 from iii.sdk.observer import Observer
 from iii.sdk.observer_declaration import ObserverDeclaration
-from iii.sdk.options import InitOptions, own_name
+from iii.sdk.options import InitOptions, checked_name, own_name
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, Trigger, TriggerTypeRef
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerTypeInput
@@ -55,6 +55,7 @@ class App(Worker):
             raise TypeError(f"the name of an app must be str, got {type(name).__name__}")
         if is_blank(name):
             raise ValueError(f"the name of an app is empty: got {name!r}")
+        checked_name("the name of an app", name)
         if replicas is not None and options is not None and options.replicas is not None:
             raise TypeError(f"replicas of app '{name}' is given twice: to the app and in its options")
         self.name = name

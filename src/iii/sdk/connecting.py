@@ -6,7 +6,7 @@ import threading
 from collections.abc import Generator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from iii.protocol.log_event import LogEvent
 from iii.sdk import forks
@@ -180,6 +180,14 @@ class connect_worker:
         self._url = engine_url(address)
         self._options = options or InitOptions()
         self._core: WorkerCore | None = None
+
+    if not TYPE_CHECKING:  # type checkers say so by themselves
+
+        def __getattr__(self, name: str) -> NoReturn:
+            ways = "`async with iii.connect_worker(…) as worker:`, or `worker = await iii.connect_worker(…)`"
+            raise AttributeError(
+                f"connect_worker has no attribute {name!r}: it gives the worker when it is entered, {ways}"
+            )
 
     async def _connected(self) -> Worker:
         core = self._core = WorkerCore(self._url, self._options, asyncio.get_running_loop())

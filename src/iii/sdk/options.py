@@ -9,8 +9,8 @@ from random import SystemRandom, random
 from string import ascii_lowercase, digits
 from typing import TYPE_CHECKING, Any
 
-from iii.protocol.limits import INVOCATION_TIMEOUT_MS, LONGEST_DRAIN_S
-from iii.protocol.names import is_blank
+from iii.protocol.limits import INVOCATION_TIMEOUT_MS, LONGEST_DRAIN_S, NAME_CODE_POINTS
+from iii.protocol.names import clean_name, is_blank
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.replicas import check_replicas
 
@@ -180,6 +180,7 @@ class InitOptions:
                 f"namespace is empty: InitOptions.namespace was set to {self.namespace!r}. "
                 "Give it a name, or leave it unset to register in `default`."
             )
+        checked_name("worker_name", self.worker_name)
         if self.invocation_timeout_ms <= 0:
             raise ValueError(f"invocation_timeout_ms must be positive, got {self.invocation_timeout_ms}")
         check_replicas(self.replicas)
@@ -212,8 +213,8 @@ class InitOptions:
 
     @property
     def given_name(self) -> str | None:
-        """The worker's name, if it has one; a starter that names workers through the environment wins."""
-        return os.environ.get("III_WORKER_NAME", "").strip() or (self.worker_name or "").strip() or None
+        """The worker's name, if it has one; a starter that names workers through the environment wins. Raises ValueError."""
+        return checked_name("III_WORKER_NAME", os.environ.get("III_WORKER_NAME")) or clean_name(self.worker_name)
 
     def name_of_a_worker(self) -> str:
         """The name that one worker announces."""
@@ -223,6 +224,22 @@ class InitOptions:
 def own_name(prefix: str) -> str:
     """A name that no other process has: the prefix and four random characters."""
     return f"{prefix}-{''.join(SystemRandom().choices(ascii_lowercase + digits, k=4))}"
+
+
+def checked_name(source: str, name: object) -> str | None:
+    """What the engine lists, which drops what could forge a line and cuts; so different names would be one.
+
+    Raises:
+        ValueError: it is not what is given.
+    """
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"{source} must be a text, got {type(name).__name__}")
+    clean = clean_name(name)
+    if (clean or "") != (name or "").strip():
+        raise ValueError(
+            f"{source} may have {NAME_CODE_POINTS} characters, and no control characters, got {name!r:.200}"
+        )
+    return clean
 
 
 def checked_limit_s(name: str, limit_s: object) -> None:

@@ -61,4 +61,6 @@ def test_no_schema(schema: dict[str, object], capsys: pytest.CaptureFixture[str]
 
 
 def test_a_schema_without_members_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "request schema:" in printed(capsys, request_schema={"type": "array", "items": {"type": "integer"}})
+    lines = printed(capsys, request_schema={"type": "array", "items": {"type": "integer"}})
+    assert "request schema:" in lines
+    assert "usage: iii trigger math::add --json VALUE" in lines

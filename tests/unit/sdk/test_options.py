@@ -57,6 +57,31 @@ def test_numbers_that_make_no_sense_are_refused() -> None:
         iii.InitOptions(invocation_timeout_ms=-1)
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[2Jb", "a\u2028b", "x" * 281])
+def test_a_worker_name_that_would_be_listed_otherwise_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine drops such characters: 'a\\nb' and 'ab' were one name, and the second worker was told of one that it never gave."""
+    with pytest.raises(ValueError, match="worker_name may have 280 characters, and no control characters"):
+        iii.InitOptions(worker_name=name)
+    monkeypatch.setenv("III_WORKER_NAME", name)
+    with pytest.raises(ValueError, match="III_WORKER_NAME may have"):
+        iii.InitOptions().name_of_a_worker()
+    with pytest.raises(TypeError, match="worker_name must be a text, got int"):
+        iii.InitOptions(worker_name=7)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="the name of an app may have"):
+        iii.App(name)
+
+
+def test_a_blank_worker_name_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("III_WORKER_NAME", " ")
+    assert iii.InitOptions(worker_name=" ").given_name is None
+    assert iii.InitOptions(worker_name=" orders ").given_name == "orders"
+
+
+async def test_connect_worker_that_was_not_entered_says_what_is_missing() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'trigger_async': .*async with iii\.connect_worker"):
+        iii.connect_worker("ws://127.0.0.1:1").trigger_async  # type: ignore[attr-defined]  # noqa: B018
+
+
 def test_08_check_64_headers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("III_TOKEN", "  ")
     assert handshake_headers(None) == {}
