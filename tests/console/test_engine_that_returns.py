@@ -8,7 +8,7 @@ from tests.console.shop import Shop
 from tests.console.window import Window
 
 # What a page shows of the shop, before the engine dies and again after it is back
-SEEN = {
+SEEN: dict[str, str | re.Pattern[str]] = {
     "/": re.compile("orders::place"),
     "/workers": re.compile("^shop-"),
     "/functions?id=orders::place": "Place an order: price, charge, mail.",
