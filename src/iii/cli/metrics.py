@@ -16,8 +16,8 @@ columns:
   CALLS      calls since the engine's start
   ERRORS     those of them that failed
   METRIC     metric that workers sent within the last hour
-  TYPE       gauge, counter, updowncounter or histogram
-  VALUE      of its latest point; of a histogram how many values it has, and their mean
+  TYPE       gauge, counter, updowncounter, histogram or summary
+  VALUE      of its latest point; of histograms and summaries how many values, and their mean
   SERVICE    service of the worker that sent it"""
 
 
@@ -83,7 +83,7 @@ def _value(metric: dict[str, Any]) -> str:
     if not metric["data_points"]:
         return "-"
     point = metric["data_points"][-1]
-    if metric["metric_type"] == "histogram":
+    if metric["metric_type"] in ("histogram", "summary"):
         mean = point["sum"] / point["count"] if point["count"] else 0
         return f"{point['count']} values, mean {mean:.6g} {metric['unit']}".rstrip()
     return f"{point['value']:.10g} {metric['unit']}".rstrip()

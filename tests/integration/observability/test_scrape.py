@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 
 import iii
+from tests.integration.observability.prometheus import HOW_TO, Prometheus
 from tests.integration.server.raw_socket import BINARY, RawSocket
 from tests.processes import EngineProcess, free_port
 
-HOW_TO = Path(iii.__file__).parents[2] / "docs" / "how-to"
 DEADLINE_S = 60.0
 CONFIG = """
 workers:
@@ -40,9 +40,16 @@ WORKERS_METRICS = {
                 {"asInt": "7"}]}},
             {"name": "took", "unit": "s", "description": "Time.", "histogram": {"dataPoints": [
                 {"count": 3, "sum": 1.5, "bucketCounts": [1, 2], "explicitBounds": [0.5]}]}},
+            {"name": "waited", "unit": "s", "description": "Time.", "exponentialHistogram": {"dataPoints": [
+                {"count": 3, "sum": 1.5, "scale": 4, "positive": {"offset": -9, "bucketCounts": ["1", "2"]}}]}},
+            {"name": "size", "unit": "By", "description": "Sizes.", "summary": {"dataPoints": [
+                {"count": 3, "sum": 9, "quantileValues": [{"quantile": 0.5, "value": 4}]}]}},
         ]}],
     }]
 }  # fmt: skip
+
+
+DASHBOARD = json.loads((HOW_TO / "grafana-dashboard.json").read_text())
 
 
 class Ports:
@@ -138,6 +145,9 @@ def test_16_1_an_engine_at_work_tells_what_it_does(ports: Ports) -> None:
         ('iii_worker_memory_rss_bytes{service_name="shop",worker_id="w1"}', 5),
         ('orders_total{service_name="shop"}', 7),
         ('took_seconds_bucket{le="+Inf",service_name="shop"}', 3),
+        ('waited_seconds_bucket{le="0.7071067811865476",service_name="shop"}', 1),
+        ('size_bytes{quantile="0.5",service_name="shop"}', 4),
+        ('size_bytes_count{service_name="shop"}', 3),
     ):  # fmt: skip
         assert value(text, series) == expected, series
     for series in (
@@ -163,11 +173,43 @@ def test_rules_and_dashboard_name_metrics_that_there_are(ports: Ports) -> None:
     shown = scraped(ports)
     known = set(re.findall(r"^# TYPE (\S+)", shown, re.MULTILINE))
     labels = set(re.findall(r'(\w+)="', shown))
-    dashboard = json.loads((HOW_TO / "grafana-dashboard.json").read_text())
-    panels = [each for panel in dashboard["panels"] for each in (panel, *panel.get("panels", ()))]
-    queries = [target["expr"] for panel in panels for target in panel.get("targets", ())]
-    queries += [each["query"] for each in dashboard["templating"]["list"] if each["type"] == "query"]
+    queries = list(panel_queries().values())
+    queries += [each["query"] for each in DASHBOARD["templating"]["list"] if each["type"] == "query"]
     text = " ".join(queries) + (HOW_TO / "prometheus-rules.yml").read_text()
     asked = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\b(?:iii|http|process)_[a-z_]+", text)}
     assert asked <= known | labels, asked - known
     assert len(queries) >= 6
+
+
+def panel_queries() -> dict[str, str]:
+    """By the title of the panel and the name of the query."""
+    panels = [each for panel in DASHBOARD["panels"] for each in (panel, *panel.get("panels", ()))]
+    return {
+        f"{panel['title']} {target['refId']}": target["expr"] for panel in panels for target in panel.get("targets", ())
+    }
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed (Debian: prometheus)")
+def test_each_panel_has_series_and_rules_load_in_a_prometheus(ports: Ports, tmp_path: Path) -> None:
+    scraped(ports)
+    empty, rules = asyncio.run(_asked(Prometheus(tmp_path, ports.metrics)))
+    assert empty == []
+    assert len(rules) >= 10
+    assert {rule["name"]: rule["lastError"] for rule in rules if rule["health"] != "ok"} == {}
+
+
+async def _asked(prometheus: Prometheus) -> tuple[list[str], list[dict[str, Any]]]:
+    """Panels without series, and the rules."""
+    async with asyncio.timeout(DEADLINE_S), prometheus:
+        await prometheus.scraped_twice()
+        empty = []
+        for name, query in panel_queries().items():
+            # As Grafana fills it in: all engines, and four scrapes at least.
+            if not await prometheus.series(query.replace("$instance", ".*").replace("$__rate_interval", "1m")):
+                empty.append(name)
+        while True:
+            groups = (await prometheus.ask("rules"))["groups"]
+            rules = [rule for group in groups for rule in group["rules"]]
+            if all(rule["health"] != "unknown" for rule in rules):  # looked at once
+                return empty, rules
+            await asyncio.sleep(0.2)

@@ -275,3 +275,16 @@ async def test_18_s3_2_levels_of_the_log_count_at_once_and_exporters_at_the_next
     assert "iii-observability" in caplog.text
     assert await engine.write(observability())
     assert engine.module("iii-observability").config.level == "info"
+
+
+async def test_18_s3_2_telemetry_begins_and_moves_to_the_disk_when_the_file_says_so(run: Run, tmp_path: Path) -> None:
+    block = HEAD + "  - {name: iii-observability, config: {enabled: ENABLED, trace_storage: {directory: traces}}}\n"
+    engine = await run(block.replace("ENABLED", "false"))
+    listing: iii.TriggerRequest = {"function_id": "engine::traces::list", "payload": {}}
+    with pytest.raises(iii.InvocationError, match="memory_exporter_not_enabled"):
+        await engine.worker.trigger_async(listing)
+    assert await engine.write(block.replace("ENABLED", "true"))
+    assert "spans" in await engine.worker.trigger_async(listing)
+    await until((tmp_path / "traces" / "traces.sqlite3").exists)
+    assert await engine.write(block.replace("ENABLED", "false"))
+    assert "spans" in await engine.worker.trigger_async(listing)

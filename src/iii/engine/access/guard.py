@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from iii.engine.access.audit import DENIED
+from iii.engine.access.by_caller import proxy_refusal
 from iii.engine.access.decision import refusal
 from iii.engine.access.forwarded import forwarded_target
 from iii.engine.access.hook_gate import HookGate
@@ -88,7 +89,7 @@ class Guard:
     def _judge(self, invocation: Invocation, action: Void | Enqueue | None, *, may_wait: bool = True) -> None:
         """A function that is expected may have metadata that exposes it: such a call is judged again, once (N2)."""
         function = self._router.functions.find(invocation.function_id, invocation.namespace)
-        why = self._why_not(invocation, function)
+        why = self._why_not(invocation, action, function)
         if why is None:
             self._hand_on(invocation, action, function)
         elif not (
@@ -107,14 +108,16 @@ class Guard:
         else:
             self._router.invoke(invocation)
 
-    def _why_not(self, invocation: Invocation, function: Function | None) -> str | None:
+    def _why_not(self, invocation: Invocation, action: Void | Enqueue | None, function: Function | None) -> str | None:
         function_id, namespace = invocation.function_id, invocation.namespace
         metadata = None if function is None else function.metadata
         why = refusal(self.rules, self.rights, function_id, namespace, metadata)
         if why is None and self.rules.exposed is not None:
+            if type(action) is Enqueue:
+                return proxy_refusal(function_id)
             target = forwarded_target(function_id, memoryview(invocation.data))
             if target is not None:
-                why = self.refusal(*target)
+                why = self.refusal(*target) or proxy_refusal(target[0])
         return why
 
     def _refuse(self, invocation: Invocation, why: str) -> None:

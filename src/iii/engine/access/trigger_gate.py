@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from iii.engine.access.by_caller import proxy_refusal
 from iii.engine.access.forwarded import functions_in
 from iii.protocol.errors import InvocationForbidden
 from iii.protocol.names import DEFAULT_NAMESPACE, FUNCTIONS_AVAILABLE, LIST_FUNCTIONS, LIST_WORKERS, WORKERS_AVAILABLE
@@ -33,6 +34,7 @@ def check_target(guard: Guard, registry: Registry, peer: Peer, message: Register
     _check_event(guard, message.trigger_type)
     own: set[Key] = set()
     for function_id in (message.function_id, *functions_in(config)):
+        _check_proxy(function_id)
         if guard.refusal(function_id, namespace) is not None:
             if registry.functions.ownership.claim_of(peer, (namespace, function_id)) is None:
                 _forbid(function_id, namespace)
@@ -61,6 +63,7 @@ def check_made(guard: Guard, trigger_type: str, stored: str, config: bytes) -> N
         )
     _check_event(guard, trigger_type)
     for named in (stored, *functions_in(config)):
+        _check_proxy(named)
         if guard.refusal(named, DEFAULT_NAMESPACE) is not None:
             _forbid(named, DEFAULT_NAMESPACE)
 
@@ -70,6 +73,13 @@ def _check_event(guard: Guard, trigger_type: str) -> None:
     told_by = _TELLS.get(trigger_type)
     if told_by is not None and guard.refusal(told_by, None) is not None:
         _forbid(told_by, DEFAULT_NAMESPACE)
+
+
+def _check_proxy(function_id: str) -> None:
+    """Raises InvocationForbidden: the engine would call it with its own rights."""
+    why = proxy_refusal(function_id)
+    if why is not None:
+        raise InvocationForbidden(message=why)
 
 
 def _check_id(registry: Registry, peer: Peer, trigger_id: str) -> None:

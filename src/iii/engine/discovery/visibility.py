@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from iii.engine.access.by_caller import session_of
 from iii.engine.access.roles import EVERYTHING
 from iii.engine.session.peer import Peer
 
@@ -24,9 +25,8 @@ class View:
 
     def __init__(self, engine: Engine, invocation: Invocation) -> None:
         caller = invocation.caller
-        guard = None if caller is None else caller.guard
         self._engine = engine
-        self._guard = guard if guard is not None and guard.identity is not None else None
+        self._guard = session_of(invocation)
         self._caller_id = "" if caller is None else caller.worker_id
 
     @property

@@ -12,6 +12,7 @@ from iii.engine.invocation import Trace
 from iii.protocol.json_text import BAD_JSON, nests_deeper_than
 from iii.protocol.limits import ASSERTED_CALLER_BYTES, BAGGAGE_CHARACTERS
 from iii.protocol.message import NULL
+from iii.protocol.tracecontext import baggage_without
 
 if TYPE_CHECKING:
     from msgspec import Raw
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 ENGINE_CALLER = b'{"worker_name":"iii-engine"}'
 DEPTH_ENTRY = "iii.observe.depth"  # of baggage, for workers that know no depth, for events and for jobs
+_DEPTH_ENTRIES = frozenset({DEPTH_ENTRY})
 _JSON_LEVELS = 100
 _DEEPEST = 1_000_000
 _DEPTHS = 16  # kept; observers are stopped before
@@ -81,6 +83,15 @@ def stamped(asserted: Raw | bytes, base: bytes) -> bytes:
     for member in ("worker_id", "worker_name"):
         members.pop(member, None)
     return _json(msgspec.json.decode(base) | members)
+
+
+def doubt(invocation: Invocation, most: int) -> None:
+    """The depth that a session says counts up to this: a greater one would keep its calls from observers (21 §8)."""
+    if invocation.baggage is not None:  # the depth is put in again where it is handed on
+        invocation.baggage = baggage_without(invocation.baggage, _DEPTH_ENTRIES)
+    origin = invocation.origin
+    if origin is not None and origin.depth > most:
+        invocation.origin = msgspec.structs.replace(origin, depth=most)
 
 
 def depth_of(sent: Raw | bytes) -> int:

@@ -11,7 +11,7 @@ from iii.engine.dialect import Dialect
 from iii.engine.enqueue import enqueue
 from iii.engine.frames import error_frame, result_frame, result_parts, trace_members
 from iii.engine.invocation import Invocation
-from iii.engine.observing.origin import DEPTH_ENTRY, origin_of
+from iii.engine.observing.origin import DEPTH_ENTRY, doubt, origin_of
 from iii.protocol.backpressure import Backpressure
 from iii.protocol.errors import (
     BlankNamespace,
@@ -59,13 +59,14 @@ class Calling:
         through: makes a call through an observer (21 §11.2); False: it is none.
         cancels_any_call: whether the worker may cancel calls of others (P11).
         channels_limit: channels that the worker may have at once.
+        deepest: how deep observers have caused the deepest call that the worker was handed; None: it is believed.
     """
 
     wants_answers: ClassVar[bool] = True
 
     __slots__ = (
         "_deadlines", "_invoke", "_limit", "_link", "_longest_ms", "_observes", "_router", "_send", "calls",
-        "cancels_any_call", "channels_limit", "judge", "same_id", "through",
+        "cancels_any_call", "channels_limit", "deepest", "judge", "same_id", "through",
     )  # fmt: skip
 
     def __init__(self, link: Link, router: Router, limits: ConnectionLimits) -> None:
@@ -81,6 +82,7 @@ class Calling:
         self.cancels_any_call = limits.cancels_any_call
         self.channels_limit = limits.channels
         self.judge: Callable[[Invocation, Void | Enqueue | None], None] | None = None
+        self.deepest: Callable[[], int] | None = None
         self._observes = False  # it says from within what it calls
         self.through: Callable[[Invocation, Raw], bool] | None = None
 
@@ -122,6 +124,8 @@ class Calling:
         )
         if self._observes or (baggage is not None and DEPTH_ENTRY in baggage):
             invocation.origin = origin_of(message, caller.caller_base)
+            if self.deepest is not None:
+                doubt(invocation, self.deepest())
         if call_id is not None:
             if self.calls.setdefault(call_id, invocation) is not invocation:
                 self.same_id.setdefault(call_id, {})[invocation] = None

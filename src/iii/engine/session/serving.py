@@ -40,7 +40,7 @@ CALL_NOT_SENT = LogEvent(
 class Serving:
     """Runs calls on one worker."""
 
-    __slots__ = ("_cancels", "_ended", "_limit", "_link", "_observes", "_send", "handling")
+    __slots__ = ("_cancels", "_ended", "_limit", "_link", "_observes", "_send", "deepest", "handling")
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -49,6 +49,7 @@ class Serving:
         self._cancels = False  # it understands deadlines and cancelling
         self._observes = False  # it is told who calls from within what
         self._ended = False
+        self.deepest = 0  # how deep observers have caused a call of it
         self.handling: dict[str, Invocation] = {}  # by the id that the worker knows
 
     def adapt(self, dialect: Dialect) -> Callable[[InvocationResult], None]:
@@ -70,8 +71,11 @@ class Serving:
         caller = invocation.caller
         signature = None if caller is None else caller.caller_member
         origin = invocation.origin
-        if origin is not None and origin.depth and not self._observes:
-            invocation.baggage = with_depth(invocation.baggage, origin.depth)
+        if origin is not None and origin.depth:
+            if origin.depth > self.deepest:
+                self.deepest = origin.depth
+            if not self._observes:
+                invocation.baggage = with_depth(invocation.baggage, origin.depth)
         closing = _closing(invocation) if self._observes else b"}"
         frame, parts = b"", None
         if type(invocation.data) is memoryview:

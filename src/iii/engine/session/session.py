@@ -91,8 +91,8 @@ class Session(Peer):
     ) -> None:
         serving, calling = Serving(link), Calling(link, router, limits)
         super().__init__(link, clock.time_ms(), serving.deliver, serving.handling, calling, guard)
-        self._serving = serving
-        self._observing = Observing(self, observers, link.let_others_in)
+        calling.deepest = None if self.identity is None else lambda: serving.deepest
+        self._serving, self._observing = serving, Observing(self, observers, link.let_others_in)
         self._invoke = self.calling.invoke  # bound once: nearly all traffic
         self._result: Callable[[InvocationResult], None] = serving.result
         self._clock, self._turns = clock, turns

@@ -92,7 +92,9 @@ class SamplingConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
-    enabled: Annotated[bool, Meta(description="Whether telemetry of workers is taken.")] = True
+    enabled: Annotated[bool, Meta(description="Whether telemetry of workers is taken, and the engine makes spans.")] = (
+        True
+    )
     service_name: Annotated[str, Meta(description="Name of the engine in telemetry and health checks.")] = (
         DEFAULT_SERVICE_NAME
     )
@@ -213,8 +215,9 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 AT_ONCE = (
-    "alerts", "level", "log_level", "logs_console_output", "logs_enabled", "logs_max_count", "logs_retention_seconds",
-    "logs_sampling_ratio", "metrics_max_count", "metrics_retention_seconds",
+    "alerts", "collapse_spans", "enabled", "level", "log_level", "logs_console_output", "logs_enabled", "logs_max_count",
+    "logs_retention_seconds", "logs_sampling_ratio", "memory_max_bytes", "memory_max_spans", "metrics_max_count",
+    "metrics_retention_seconds", "pending_max_age_seconds", "sampling", "sampling_ratio", "trace_storage",
 )  # fmt: skip
 """Options that count while the engine runs (18 §3.2)."""
 

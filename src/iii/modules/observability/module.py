@@ -123,26 +123,38 @@ class Observability(Module):
         self.logs.start(asyncio.get_running_loop().call_soon_threadsafe)
         await self.spans.start()
         await self.metrics.start()
+        self._start_export()
+
+    def _start_export(self) -> None:
         settings = export_settings(self.config, self.engine.options.version, os.environ)
         if settings is not None:
             self.export = Export(settings, self.signals, self.tracing.forwards, self.metrics.instruments)
             self.export.start()
+
+    async def _stop_export(self) -> None:
+        export, self.export = self.export, None
+        if export is not None:
+            await export.stop()
 
     async def stop(self) -> None:
         """No more of that."""
         self.ingest.stop()
         self.tracing.stop()
         self.logs.stop()
-        if self.export is not None:
-            await self.export.stop()
+        await self._stop_export()
         self.watched.stop()
         await self.spans.stop()
         await self.metrics.stop()
 
     async def adjust(self, config: ObservabilityConfig) -> Adjusted:
-        """Logs, levels and alerts at once; exporters, stores of spans and metrics, names of the service at the next start."""
+        """Exporters, the port for Prometheus and names of the service at the next start, the rest at once."""
+        was = self.config.enabled
         applied = msgspec.structs.replace(self.config, **{name: getattr(config, name) for name in AT_ONCE})
         self.apply(applied)
+        if was and not applied.enabled:
+            await self._stop_export()
+        elif applied.enabled and not was:
+            self._start_export()
         return Adjusted.NOW if applied == config else Adjusted.ENGINE
 
     def apply(self, config: ObservabilityConfig) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 Attributes = list[tuple[str, str]]  # pairs, not an object: the order is kept
 SpanStatus = Literal["ok", "error", "unset"]
 SpanKind = Literal["", "internal", "server", "client", "producer", "consumer"]
-MetricType = Literal["gauge", "counter", "updowncounter", "histogram"]
+MetricType = Literal["gauge", "counter", "updowncounter", "histogram", "summary"]
 Resource = dict[str, str]  # of one frame: shared by all its records, never changed
 
 
@@ -93,6 +93,36 @@ class HistogramPoint(Struct, gc=False):
     timestamp_unix_nano: int
 
 
+class QuantileValue(Struct, gc=False):
+    quantile: float
+    value: float
+
+
+class SummaryPoint(Struct, gc=False):
+    count: int
+    sum: float
+    quantile_values: list[QuantileValue]
+    attributes: Attributes
+    timestamp_unix_nano: int
+
+
+class ExponentialBuckets(NamedTuple):
+    """Buckets of an exponential histogram as they came: for export only.
+
+    Attributes:
+        positive, negative: the index of the first bucket, and the counts from there on.
+    """
+
+    scale: int
+    zero_count: int
+    zero_threshold: float
+    positive: tuple[int, list[int]]
+    negative: tuple[int, list[int]]
+
+
+DataPoint = NumberPoint | HistogramPoint | SummaryPoint
+
+
 class Metric(Struct, omit_defaults=True, gc=False):
     """One metric as it arrived.
 
@@ -100,19 +130,21 @@ class Metric(Struct, omit_defaults=True, gc=False):
         timestamp_unix_nano: when it arrived, by the engine's clock.
         resource: of the process that sent it; for export and scrapes only, as is `delta`.
         delta: its numbers are what came since the one before.
+        exponential: of each point of a histogram that came as an exponential one; for export only.
     """
 
     name: str
     description: str
     unit: str
     metric_type: MetricType
-    data_points: list[NumberPoint] | list[HistogramPoint]
+    data_points: list[NumberPoint] | list[HistogramPoint] | list[SummaryPoint]
     service_name: str
     timestamp_unix_nano: int
     instrumentation_scope_name: str = ""
     instrumentation_scope_version: str = ""
     resource: Resource = {}
     delta: bool = False
+    exponential: list[ExponentialBuckets] = []
 
 
 class Scraped(NamedTuple):

@@ -10,6 +10,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import UNSET
 
+from iii.engine.access.by_caller import session_of
 from iii.engine.answer import answer
 from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
@@ -205,7 +206,9 @@ class Queue(Module):
         if queue is None:
             raise EnqueueFailed(f"Queue '{shortened(request.queue, NAME_CHARACTERS)}' not found; {self.remedy}")
         job = new_job(queue, request, self.engine.clock.time_ms(), numbered=invocation.request is not None)
-        if depth := depth_of_call(invocation):  # a worker's call of this function: the action has it in the request
+        # A worker's call of this function: the action has it in the request. What a session says in that does not count
+        depth = depth_of_call(invocation)
+        if depth or (job.baggage is not None and session_of(invocation) is not None):
             job.baggage = with_depth(job.baggage, depth)
         text = f"Queue '{request.queue}' cannot take the job"
         self.adapter.queues.enqueue(queue, job, answer(invocation, EnqueueFailed, text, EnqueueResult))

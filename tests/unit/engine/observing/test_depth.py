@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from iii.engine.observing.origin import depth_in, origin_in, with_depth
 from iii.protocol.limits import BAGGAGE_CHARACTERS
+from iii.testing import MemoryEngine, MemoryWorker
+from tests.unit.engine.access.sessions import access
+from tests.unit.engine.observing.scene import active, call, old, record, v1
 
 
 @pytest.mark.parametrize(
@@ -35,3 +40,37 @@ def test_26_check_10_only_the_entry_of_that_name_says_a_depth(baggage: str) -> N
     """What looks like it passes the port for HTTP, and would hide calls from observers."""
     assert depth_in(baggage) == 0
     assert depth_in(f"iii.observe.depth=2,{baggage}") == 2
+
+
+@pytest.mark.parametrize(
+    "members", [{"baggage": "a=b,iii.observe.depth=8"}, {"observe_depth": 8}, {"observe_depth": 8, "baggage": "a=b"}]
+)
+def test_21_8_a_session_hides_no_call_behind_a_depth_of_its_own(engine: MemoryEngine, members: dict[str, Any]) -> None:
+    host, watcher = old(engine, "open::f"), v1(engine, "t")
+    active(watcher, host, "o", "open::f", "t")
+    guest = v1(engine, access=access('match("open::*")'))
+
+    _call_as(guest, host, **members)
+
+    assert "iii.observe.depth" not in host.invocations()[0].get("baggage", "")
+    assert [each["observe_depth"] for each in watcher.invocations()] == [1]
+    assert record(watcher, "o")["dropped"] == {}
+
+
+def _call_as(guest: MemoryWorker, host: MemoryWorker, **members: Any) -> None:
+    guest.start_call("open::f", {}, **members)
+    host.answer(host.invocations()[-1], None)
+
+
+def test_21_8_the_depth_of_a_call_that_a_session_was_handed_counts(engine: MemoryEngine) -> None:
+    """Else a loop that goes through its functions had no end."""
+    host = old(engine, "open::f")
+    guest = v1(engine, "t", access=access('match("open::*")'))
+    active(guest, host, "o", "open::f", "t")
+    caller = old(engine)
+    call(caller, host, "open::f", {})
+    assert [each["observe_depth"] for each in guest.invocations()] == [1]
+
+    _call_as(guest, host, observe_depth=7)
+
+    assert [each["observe_depth"] for each in guest.invocations()] == [1, 2]

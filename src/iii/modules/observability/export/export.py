@@ -13,7 +13,7 @@ from iii.modules.observability.export.collector_address import CollectorAddress,
 from iii.modules.observability.export.exporter import Exporter, Signalled
 from iii.modules.observability.export.log_json import logs_request
 from iii.modules.observability.export.transport import Transport, transport
-from iii.modules.observability.records import HistogramPoint, LogRecord, Metric, Resource, Span
+from iii.modules.observability.records import HistogramPoint, LogRecord, Metric, Resource, Span, SummaryPoint
 from iii.modules.observability.signals import Signals, Source
 
 BATCH_SPANS = 512
@@ -171,6 +171,8 @@ def span_bytes(span: Span) -> int:
 def _metric_bytes(metric: Metric) -> int:
     values = sum([len(key) + len(value) for point in metric.data_points for key, value in point.attributes])
     values += sum([16 * len(point.bucket_counts) for point in metric.data_points if isinstance(point, HistogramPoint)])
+    values += sum([16 * (len(each.positive[1]) + len(each.negative[1])) for each in metric.exponential])
+    values += sum([16 * len(point.quantile_values) for point in metric.data_points if isinstance(point, SummaryPoint)])
     return _RECORD_BYTES * (1 + len(metric.data_points)) + len(metric.name) + len(metric.description) + values
 
 

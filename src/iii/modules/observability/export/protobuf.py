@@ -19,6 +19,7 @@ from iii.modules.observability.records import (
     NumberPoint,
     Span,
     SpanKind,
+    SummaryPoint,
 )
 from iii.modules.observability.redaction import redacted
 
@@ -126,6 +127,11 @@ def _metric(metric: Metric) -> metrics_pb2.Metric:
     )
     if metric.metric_type == "gauge":
         described.gauge.data_points.extend(_numbers(metric))
+    elif metric.exponential:
+        described.exponential_histogram.aggregation_temporality = temporality
+        described.exponential_histogram.data_points.extend(_exponentials(metric))
+    elif metric.metric_type == "summary":
+        described.summary.data_points.extend(_summaries(metric))
     elif metric.metric_type == "histogram":
         described.histogram.aggregation_temporality = temporality
         described.histogram.data_points.extend(_histograms(metric))
@@ -160,4 +166,42 @@ def _histograms(metric: Metric) -> list[metrics_pb2.HistogramDataPoint]:
         )
         for point in metric.data_points
         if isinstance(point, HistogramPoint)
+    ]
+
+
+def _exponentials(metric: Metric) -> list[metrics_pb2.ExponentialHistogramDataPoint]:
+    side = metrics_pb2.ExponentialHistogramDataPoint.Buckets
+    return [
+        metrics_pb2.ExponentialHistogramDataPoint(
+            attributes=_pairs(point.attributes),
+            time_unix_nano=_u64(point.timestamp_unix_nano),
+            count=_u64(point.count),
+            sum=point.sum,
+            scale=buckets.scale,
+            zero_count=buckets.zero_count,
+            zero_threshold=buckets.zero_threshold,
+            positive=side(offset=buckets.positive[0], bucket_counts=buckets.positive[1]),
+            negative=side(offset=buckets.negative[0], bucket_counts=buckets.negative[1]),
+            min=point.min,
+            max=point.max,
+        )
+        for point, buckets in zip(metric.data_points, metric.exponential, strict=True)
+        if isinstance(point, HistogramPoint)
+    ]
+
+
+def _summaries(metric: Metric) -> list[metrics_pb2.SummaryDataPoint]:
+    return [
+        metrics_pb2.SummaryDataPoint(
+            attributes=_pairs(point.attributes),
+            time_unix_nano=_u64(point.timestamp_unix_nano),
+            count=_u64(point.count),
+            sum=point.sum,
+            quantile_values=[
+                metrics_pb2.SummaryDataPoint.ValueAtQuantile(quantile=each.quantile, value=each.value)
+                for each in point.quantile_values
+            ],
+        )
+        for point in metric.data_points
+        if isinstance(point, SummaryPoint)
     ]

@@ -3,10 +3,19 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from iii.modules.observability.ingest.exponential import exponential_point
 from iii.modules.observability.ingest.origin import Origin
 from iii.modules.observability.ingest.values import Drops, NotOtlp, attributes_of, finite, signed, unsigned
-from iii.modules.observability.ingest.wire import WireHistogramPoint, WireMetric, WireNumberPoint
-from iii.modules.observability.records import HistogramPoint, Metric, MetricType, NumberPoint
+from iii.modules.observability.ingest.wire import WireHistogramPoint, WireMetric, WireNumberPoint, WireSummaryPoint
+from iii.modules.observability.records import (
+    ExponentialBuckets,
+    HistogramPoint,
+    Metric,
+    MetricType,
+    NumberPoint,
+    QuantileValue,
+    SummaryPoint,
+)
 from iii.protocol.limits import HISTOGRAM_BUCKETS
 
 P = TypeVar("P")
@@ -16,9 +25,10 @@ _DELTA = (1, "AGGREGATION_TEMPORALITY_DELTA")
 
 
 def metric_of(metric: WireMetric, origin: Origin, drops: Drops, now_ns: int) -> Metric:
-    """Raises NotOtlp without a gauge, a sum or a histogram."""
+    """Raises NotOtlp without a gauge, a sum, a histogram of either kind or a summary."""
     kind: MetricType
-    points: list[NumberPoint] | list[HistogramPoint]
+    points: list[NumberPoint] | list[HistogramPoint] | list[SummaryPoint]
+    exponential: list[ExponentialBuckets] = []
     temporality = None
     if metric.gauge is not None:
         kind, points = "gauge", _points(metric.gauge.data_points, _number_point, drops)
@@ -29,6 +39,12 @@ def metric_of(metric: WireMetric, origin: Origin, drops: Drops, now_ns: int) -> 
     elif metric.histogram is not None:
         kind, points = "histogram", _points(metric.histogram.data_points, _histogram_point, drops)
         temporality = metric.histogram.aggregation_temporality
+    elif metric.exponential_histogram is not None:
+        read = _points(metric.exponential_histogram.data_points, exponential_point, drops)
+        kind, points, exponential = "histogram", [point for point, _ in read], [buckets for _, buckets in read]
+        temporality = metric.exponential_histogram.aggregation_temporality
+    elif metric.summary is not None:
+        kind, points = "summary", _points(metric.summary.data_points, _summary_point, drops)
     else:
         raise NotOtlp
     return Metric(
@@ -43,6 +59,7 @@ def metric_of(metric: WireMetric, origin: Origin, drops: Drops, now_ns: int) -> 
         origin.scope_version,
         origin.resource,
         temporality in _DELTA,
+        exponential,
     )
 
 
@@ -77,6 +94,23 @@ def _histogram_point(point: WireHistogramPoint, drops: Drops) -> HistogramPoint:
         [finite(bound) for bound in point.explicit_bounds or ()],
         None if point.min is None else finite(point.min),
         None if point.max is None else finite(point.max),
+        attributes_of(point.attributes, drops),
+        unsigned(point.time_unix_nano),
+    )
+
+
+def _summary_point(point: WireSummaryPoint, drops: Drops) -> SummaryPoint:
+    """A quantile without a number is none: of no values there are no quantiles."""
+    if len(point.quantile_values or ()) > HISTOGRAM_BUCKETS:
+        raise NotOtlp
+    return SummaryPoint(
+        unsigned(point.count),
+        0.0 if point.sum is None else finite(point.sum),
+        [
+            QuantileValue(finite(each.quantile or 0.0), finite(each.value))
+            for each in point.quantile_values or ()
+            if each.value is not None
+        ],
         attributes_of(point.attributes, drops),
         unsigned(point.time_unix_nano),
     )

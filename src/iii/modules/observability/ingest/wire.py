@@ -187,6 +187,59 @@ class WireHistogramPoint(OtlpObject):
     time_unix_nano: Integer = None
 
 
+class WireBuckets(OtlpObject):
+    spoiling = frozenset(("offset", "bucket_counts"))
+
+    offset: Integer = None
+    bucket_counts: list[int | str] | None = None
+
+
+class WireExponentialPoint(OtlpObject):
+    spoiling = frozenset(
+        (
+            "count",
+            "sum",
+            "scale",
+            "zero_count",
+            "zero_threshold",
+            "positive",
+            "negative",
+            "min",
+            "max",
+            "time_unix_nano",
+        )
+    )
+
+    count: Integer = None
+    sum: Number = None
+    scale: Integer = None
+    zero_count: Integer = None
+    zero_threshold: Number = None
+    positive: WireBuckets | None = None
+    negative: WireBuckets | None = None
+    min: Number = None
+    max: Number = None
+    attributes: list[KeyValue] | None = None
+    time_unix_nano: Integer = None
+
+
+class WireQuantile(OtlpObject):
+    spoiling = frozenset(("quantile", "value"))
+
+    quantile: Number = None
+    value: Number = None
+
+
+class WireSummaryPoint(OtlpObject):
+    spoiling = frozenset(("count", "sum", "time_unix_nano"))
+
+    count: Integer = None
+    sum: Number = None
+    quantile_values: list[WireQuantile] | None = None
+    attributes: list[KeyValue] | None = None
+    time_unix_nano: Integer = None
+
+
 class Gauge(OtlpObject):
     data_points: list[WireNumberPoint] | None = None
 
@@ -202,6 +255,15 @@ class Histogram(OtlpObject):
     aggregation_temporality: Any = None
 
 
+class ExponentialHistogram(OtlpObject):
+    data_points: list[WireExponentialPoint] | None = None
+    aggregation_temporality: Any = None
+
+
+class Summary(OtlpObject):
+    data_points: list[WireSummaryPoint] | None = None
+
+
 class WireMetric(OtlpObject):
     name: str | None = None
     description: str | None = None
@@ -209,6 +271,8 @@ class WireMetric(OtlpObject):
     gauge: Gauge | None = None
     sum: Sum | None = None
     histogram: Histogram | None = None
+    exponential_histogram: ExponentialHistogram | None = None
+    summary: Summary | None = None
 
 
 class ScopeMetrics(OtlpObject, rename={"items": "metrics"}):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import accumulate, pairwise
-from math import inf
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
 
-from iii.modules.observability.records import HistogramPoint
+from iii.modules.observability.metrics.buckets import are_buckets
+from iii.modules.observability.records import HistogramPoint, SummaryPoint
 
 if TYPE_CHECKING:
     from iii.modules.observability.records import Attributes, Metric
@@ -23,8 +23,17 @@ _UNITS = {
 }  # fmt: skip
 _ABBREVIATED = {"seconds": ("_s",), "milliseconds": ("_ms", "_millis"), "microseconds": ("_us", "_micros")}  # in names
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_]+")
-_KINDS = {"counter": "counter", "histogram": "histogram", "gauge": "gauge", "updowncounter": "gauge"}
-_SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+_KINDS = {
+    "counter": "counter",
+    "histogram": "histogram",
+    "gauge": "gauge",
+    "updowncounter": "gauge",
+    "summary": "summary",
+}
+_SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
+
+
+_RESERVED = {"summary": "quantile"}  # labels beside `le`
 
 
 class _Families(Collector):
@@ -53,13 +62,15 @@ class _Families(Collector):
             return False
         series = self._series.setdefault(name, set())
         for point in metric.data_points:
-            labels = _labels(point.attributes)
+            labels = _labels(point.attributes, _RESERVED.get(kind))
             key = tuple(sorted(labels.items()))
             if key in series:
                 continue  # of names that are the same in Prometheus
             series.add(key)
             if isinstance(point, HistogramPoint):
                 _add_histogram(family, labels, point)
+            elif isinstance(point, SummaryPoint):
+                _add_summary(family, labels, point)
             else:
                 family.add_sample(f"{name}_total" if kind == "counter" else name, labels, point.value)
         return True
@@ -96,12 +107,12 @@ def _name(metric: Metric, kind: str) -> str:
     return f"_{name}" if name[0].isdigit() else name
 
 
-def _labels(attributes: Attributes) -> dict[str, str]:
+def _labels(attributes: Attributes, reserved: str | None) -> dict[str, str]:
     """Two keys that become one have both values, as OpenTelemetry wants it."""
     labels: dict[str, str] = {}
     for key, value in attributes:
         name = _NO_NAME.sub("_", key).lstrip("_") or "_"  # what begins with two underscores is Prometheus' own
-        if name[0].isdigit() or name == "le":
+        if name[0].isdigit() or name in ("le", reserved):
             name = f"key_{name}"
         text = _text(value)
         labels[name] = f"{labels[name]};{text}" if name in labels else text
@@ -109,12 +120,17 @@ def _labels(attributes: Attributes) -> dict[str, str]:
 
 
 def _add_histogram(family: Family, labels: dict[str, str], point: HistogramPoint) -> None:
-    bounds = point.explicit_bounds
-    ascending = all(low < high for low, high in pairwise((-inf, *bounds, inf)))
-    if ascending and len(point.bucket_counts) == len(bounds) + 1:
-        for bound, count in zip(bounds, accumulate(point.bucket_counts), strict=False):
+    if are_buckets(point.explicit_bounds, point.bucket_counts):
+        for bound, count in zip(point.explicit_bounds, accumulate(point.bucket_counts), strict=False):
             family.add_sample(f"{family.name}_bucket", {**labels, "le": str(float(bound))}, count)
     family.add_sample(f"{family.name}_bucket", {**labels, "le": "+Inf"}, point.count)
+    family.add_sample(f"{family.name}_count", labels, point.count)
+    family.add_sample(f"{family.name}_sum", labels, point.sum)
+
+
+def _add_summary(family: Family, labels: dict[str, str], point: SummaryPoint) -> None:
+    for quantile, value in {each.quantile: each.value for each in point.quantile_values}.items():
+        family.add_sample(family.name, {**labels, "quantile": str(quantile)}, value)
     family.add_sample(f"{family.name}_count", labels, point.count)
     family.add_sample(f"{family.name}_sum", labels, point.sum)
 

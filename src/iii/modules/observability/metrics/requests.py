@@ -68,7 +68,11 @@ class SdkMetric(Struct):
     unit: str
     metric_type: str
     data_points: Annotated[
-        list[dict[str, Any]], Meta(description="Numbers with `value`, or histograms with `count` and `bucket_counts`.")
+        list[dict[str, Any]],
+        Meta(
+            description="Numbers with `value`, histograms with `count` and `bucket_counts`, or summaries with `count`"
+            " and `quantile_values`."
+        ),
     ]
     service_name: str
     timestamp_unix_nano: Annotated[int, Meta(description="When it arrived.")]

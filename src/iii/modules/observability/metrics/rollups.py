@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from iii.modules.observability.metrics.buckets import added
 from iii.modules.observability.metrics.requests import HistogramRollup, Rollup
 from iii.modules.observability.metrics.store import SECOND_NS
-from iii.modules.observability.records import HistogramPoint, NumberPoint
+from iii.modules.observability.records import DataPoint, HistogramPoint, NumberPoint, SummaryPoint
 from iii.protocol.limits import ROLLUPS
 
 if TYPE_CHECKING:
@@ -37,11 +38,13 @@ class Bucket:
         self.histograms: dict[str, HistogramRollup] = {}
         self.weight = 0  # about its rollups
 
-    def add(self, name: str, point: NumberPoint | HistogramPoint) -> None:
+    def add(self, name: str, point: DataPoint) -> None:
         if type(point) is NumberPoint:
             self._add_number(name, point.value)
         elif type(point) is HistogramPoint and len(point.bucket_counts) <= _BUCKETS:
             self._add_histogram(name, point)
+        elif type(point) is SummaryPoint:
+            self._add_histogram(name, HistogramPoint(point.count, point.sum, [], [], None, None, [], 0))
 
     def _add_number(self, name: str, value: float) -> None:
         known = self.numbers.get(name)
@@ -68,8 +71,10 @@ class Bucket:
         known.total_sum += point.sum
         known.min = min((each for each in (known.min, point.min) if each is not None), default=None)
         known.max = max((each for each in (known.max, point.max) if each is not None), default=None)
-        if len(known.bucket_counts) == len(point.bucket_counts):
-            known.bucket_counts = [a + b for a, b in zip(known.bucket_counts, point.bucket_counts, strict=True)]
+        buckets = added(known.explicit_bounds, known.bucket_counts, point.explicit_bounds, point.bucket_counts)
+        if buckets is not None and len(buckets[1]) <= _BUCKETS:
+            self.weight += len(buckets[1]) // _WEIGHED - len(known.bucket_counts) // _WEIGHED
+            known.explicit_bounds, known.bucket_counts = buckets
 
 
 class Rollups:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from iii.modules.observability.records import Attributes, HistogramPoint, Metric, NumberPoint
+from iii.modules.observability.metrics.buckets import added
+from iii.modules.observability.records import Attributes, DataPoint, HistogramPoint, Metric, NumberPoint, SummaryPoint
 from iii.protocol.limits import WORKER_LABEL_CHARACTERS, WORKER_SAMPLES, WORKER_SERIES_S
 from iii.protocol.log_event import LogEvent
 
@@ -27,7 +28,7 @@ _Key = tuple[tuple[str, str], ...]
 
 
 class _Series(Struct, gc=False):
-    point: NumberPoint | HistogramPoint
+    point: DataPoint
     seen: float
 
 
@@ -57,7 +58,7 @@ class WorkerSeries:
         key = (metric.name, metric.unit, metric.metric_type)
         kept = self._metrics.get(key)
         if kept is None:
-            kept = _Kept(msgspec.structs.replace(metric, data_points=[], resource={}), {})
+            kept = _Kept(msgspec.structs.replace(metric, data_points=[], resource={}, exponential=[]), {})
         resource = [(name, metric.resource[name]) for name in _OF_RESOURCE if name in metric.resource]
         for point in metric.data_points:
             self._take(kept, metric, resource, point)
@@ -72,20 +73,19 @@ class WorkerSeries:
             for _, kept in sorted(self._metrics.items())
         ]
 
-    def _take(self, kept: _Kept, metric: Metric, resource: Attributes, point: NumberPoint | HistogramPoint) -> None:
+    def _take(self, kept: _Kept, metric: Metric, resource: Attributes, point: DataPoint) -> None:
         attributes = [*resource, *point.attributes]
         key = tuple(attributes)
         known = kept.series.get(key)
-        if known is None:
-            if not self._has_room(attributes, _samples(point)):
-                return
-        else:
-            self._samples -= _samples(known.point)
         shown = msgspec.structs.replace(point, attributes=attributes)
         if metric.delta and known is not None:
             _add(shown, known.point)
+        more = _samples(shown) - (0 if known is None else _samples(known.point))
+        if more > 0 and not self._has_room(attributes, more):
+            return
+        replaced = kept.series.get(key)  # its own series may have made the room
+        self._samples += _samples(shown) - (0 if replaced is None else _samples(replaced.point))
         kept.series[key] = _Series(shown, self._clock.now())
-        self._samples += _samples(shown)
 
     def _has_room(self, attributes: Attributes, samples: int) -> bool:
         now = self._clock.now()
@@ -111,20 +111,19 @@ class WorkerSeries:
                 del self._metrics[name]
 
 
-def _samples(point: NumberPoint | HistogramPoint) -> int:
-    return 1 if isinstance(point, NumberPoint) else len(point.bucket_counts) + 2
+def _samples(point: DataPoint) -> int:
+    if isinstance(point, NumberPoint):
+        return 1
+    return 2 + len(point.quantile_values if isinstance(point, SummaryPoint) else point.bucket_counts)
 
 
-def _add(point: NumberPoint | HistogramPoint, earlier: NumberPoint | HistogramPoint) -> None:
+def _add(point: DataPoint, earlier: DataPoint) -> None:
     """Some clients send what came since the last time; Prometheus wants the whole."""
     if isinstance(point, NumberPoint) and isinstance(earlier, NumberPoint):
         point.value += earlier.value
-    elif (
-        isinstance(point, HistogramPoint)
-        and isinstance(earlier, HistogramPoint)
-        and point.explicit_bounds == earlier.explicit_bounds
-        and len(point.bucket_counts) == len(earlier.bucket_counts)
-    ):
-        point.bucket_counts = [a + b for a, b in zip(point.bucket_counts, earlier.bucket_counts, strict=True)]
-        point.count += earlier.count
-        point.sum += earlier.sum
+    elif isinstance(point, HistogramPoint) and isinstance(earlier, HistogramPoint):
+        buckets = added(point.explicit_bounds, point.bucket_counts, earlier.explicit_bounds, earlier.bucket_counts)
+        if buckets is not None:
+            point.explicit_bounds, point.bucket_counts = buckets
+            point.count += earlier.count
+            point.sum += earlier.sum

@@ -33,7 +33,7 @@ class KeptSpans:
 
     Attributes:
         signals: where spans come from.
-        store: None: `enabled` is false.
+        store: None: `enabled` was never true.
         collapse: which spans a tree leaves out.
     """
 
@@ -53,12 +53,16 @@ class KeptSpans:
         self._pending_age_ns = 0
         self._engines_too = False
         if config.enabled:
-            self.store = SpanStore(SPANS, SPANS_BYTES)
-            self._arrivals = Arrivals(self.store)
-            self._disk = SpanDisk(engine, self.store, self.settled)
-            self._set(config)
-            signals.spans.subscribe(self._arrived)
-            signals.unread = self._unread
+            self._begin(config)
+
+    def _begin(self, config: ObservabilityConfig) -> None:
+        self.store = SpanStore(SPANS, SPANS_BYTES)
+        self.store.watch = self._watching
+        self._arrivals = Arrivals(self.store)
+        self._disk = SpanDisk(self._engine, self.store, self.settled)
+        self._set(config)
+        self.signals.spans.subscribe(self._arrived)
+        self.signals.unread = self._unread
 
     @property
     def archive(self) -> SpanArchive | None:
@@ -79,7 +83,9 @@ class KeptSpans:
             await self._disk.stop()
 
     def apply(self, config: ObservabilityConfig) -> None:
-        """New settings while the engine runs; whether spans are kept at all is decided when it starts."""
+        """New settings while the engine runs; what is kept stays when `enabled` becomes false."""
+        if self._disk is None and config.enabled:
+            self._begin(config)
         if self._disk is not None and self._arrivals is not None:
             self._set(config)
             self._arrivals.limit()
@@ -111,8 +117,11 @@ class KeptSpans:
 
     def watch(self, told: Callable[[Row], None] | None) -> None:
         """Tell of each span that arrives or changes from now on; None: no longer."""
-        if self.store is not None and told != self._watching:
-            self.store.watch, self._watching = None, told
+        if told == self._watching:
+            return
+        self._watching = told
+        if self.store is not None:
+            self.store.watch = None
             self._engine.turns.go(self._watched())
 
     def _watched(self) -> Iterator[None]:

@@ -33,7 +33,7 @@ class WatchedSpans:
     """Triggers and live streams; the store tells of spans only while there are any."""
 
     def __init__(self, engine: Engine, kept: KeptSpans) -> None:
-        self._store = kept.store
+        self._kept = kept
         self._signals = kept.signals
         self._triggers = TraceTriggers(engine)
         self._streams = LiveStreams(engine, kept.collapse)
@@ -72,8 +72,8 @@ class WatchedSpans:
         self._signals.watched = self.active
 
     def _look(self, rows: Sequence[Row]) -> Steps[None]:
-        if self._store is not None:
-            traces = self._store.traces
+        if self._kept.store is not None:
+            traces = self._kept.store.traces
             if len(self._triggers):
                 yield from self._triggers.tell(rows, traces)
             if len(self._streams):

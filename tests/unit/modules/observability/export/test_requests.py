@@ -10,14 +10,17 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from iii.modules.observability.export.log_json import logs_request
 from iii.modules.observability.export.protobuf import metrics_request, traces_request
 from iii.modules.observability.records import (
+    ExponentialBuckets,
     HistogramPoint,
     LogRecord,
     Metric,
     MetricType,
     NumberPoint,
+    QuantileValue,
     Span,
     SpanEvent,
     SpanLink,
+    SummaryPoint,
 )
 
 TRACE, SPAN, PARENT = "a" * 32, "b" * 16, "c" * 16
@@ -144,6 +147,34 @@ def test_14_histograms_arrive() -> None:
     assert (point.count, point.sum, list(point.bucket_counts), list(point.explicit_bounds)) == (3, 4.5, [1, 2], [0.5])
     assert not point.HasField("min")
     assert point.max == 3.0
+
+
+def test_16_2_exponential_histograms_leave_as_they_came(exponential: Metric) -> None:
+    sent = msgspec.structs.replace(exponential, delta=True)
+    (resource,) = ExportMetricsServiceRequest.FromString(metrics_request([sent], ENGINE)).resource_metrics
+    (metric,) = resource.scope_metrics[0].metrics
+    assert not metric.HasField("histogram")
+    assert metric.exponential_histogram.aggregation_temporality == 1
+    (point,) = metric.exponential_histogram.data_points
+    assert (point.count, point.sum, point.scale, point.zero_count, point.zero_threshold) == (6, 4.5, 5, 1, 0.25)
+    assert (point.positive.offset, list(point.positive.bucket_counts)) == (-3, [1, 0, 2])
+    assert (point.negative.offset, list(point.negative.bucket_counts)) == (7, [2])
+    assert (point.HasField("min"), point.max, point.time_unix_nano, point.attributes[0].key) == (False, 3.0, 9, "a")
+
+
+@pytest.fixture
+def exponential() -> Metric:
+    buckets = ExponentialBuckets(5, 1, 0.25, (-3, [1, 0, 2]), (7, [2]))
+    kept = HistogramPoint(6, 4.5, [2, 4], [0.25], None, 3.0, [("a", "b")], 9)
+    return Metric("e", "", "s", "histogram", [kept], "shop", 1, exponential=[buckets])
+
+
+def test_16_2_summaries_leave() -> None:
+    summary = Metric("s", "", "s", "summary", [SummaryPoint(3, 4.5, [QuantileValue(0.5, 1.5)], [], 9)], "shop", 1)
+    (resource,) = ExportMetricsServiceRequest.FromString(metrics_request([summary], ENGINE)).resource_metrics
+    (point,) = resource.scope_metrics[0].metrics[0].summary.data_points
+    assert (point.count, point.sum, point.time_unix_nano) == (3, 4.5, 9)
+    assert [(each.quantile, each.value) for each in point.quantile_values] == [(0.5, 1.5)]
 
 
 def test_14_log_records_are_json_with_their_own_resource() -> None:

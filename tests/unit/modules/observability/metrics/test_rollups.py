@@ -3,7 +3,7 @@
 import pytest
 
 from iii.modules.observability.metrics.rollups import Rollups
-from iii.modules.observability.records import HistogramPoint
+from iii.modules.observability.records import HistogramPoint, QuantileValue, SummaryPoint
 from tests.unit.modules.observability.metrics.engine_with_metrics import EngineWithMetrics
 
 MINUTE_NS = 60 * 10**9
@@ -39,8 +39,38 @@ def test_histograms_are_added_up() -> None:
     (row,) = engine.ask("rollups::list")["histogram_rollups"]
     figures = {key: row[key] for key in ("total_count", "total_sum", "min", "max", "bucket_counts", "explicit_bounds")}
     assert figures == {
-        "total_count": 4, "total_sum": 33.0, "min": 2.0, "max": 25.0, "bucket_counts": [2, 1], "explicit_bounds": [10.0],
+        "total_count": 4, "total_sum": 33.0, "min": 2.0, "max": 25.0, "bucket_counts": [2, 2], "explicit_bounds": [10.0],
     }  # fmt: skip
+
+
+def test_16_4_histograms_of_other_bounds_and_summaries_are_added_up() -> None:
+    engine = EngineWithMetrics()
+    engine.take(
+        engine.histogram("h", HistogramPoint(3, 1.0, [1, 2], [10.0], None, None, [], 0)),
+        engine.histogram("h", HistogramPoint(5, 9.0, [2, 3], [4.0], None, None, [], 0)),
+        engine.histogram("h", HistogramPoint(1, 2.0, [1, 0, 0], [9.0, 3.0], None, None, [], 0)),  # no buckets
+    )
+    summary = engine.metric("s", kind="summary")
+    summary.data_points = [SummaryPoint(4, 8.0, [QuantileValue(0.5, 2.0)], [], 0)]
+    engine.take(summary, summary)
+    rows = engine.ask("rollups::list")["histogram_rollups"]
+    assert [(row["name"], row["total_count"], row["explicit_bounds"], row["bucket_counts"]) for row in rows] == [
+        ("h", 9, [4.0, 10.0], [2, 1, 5]),
+        ("s", 8, [], []),
+    ]
+    assert rows[1]["total_sum"] == 16.0
+
+
+def test_16_4_bounds_that_always_differ_stay_within_a_thousand_buckets() -> None:
+    rollups, metrics = Rollups(), EngineWithMetrics()
+    for number in range(40):
+        bounds = [float(number * 100 + each) for each in range(100)]
+        rollups.add(metrics.histogram("h", HistogramPoint(101, 1.0, [1] * 101, bounds, None, None, [], 0)))
+    (bucket,) = rollups.between(0, 0, 2**63)
+    known = bucket.histograms["h"]
+    assert known.total_count == 40 * 101
+    assert 900 < len(known.bucket_counts) <= 1_000
+    assert bucket.weight == 1 + len(known.bucket_counts) // 16
 
 
 def test_rows_are_in_the_order_of_names_and_times() -> None:

@@ -10,7 +10,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from iii.modules.observability.metrics import worker_series as room
 from iii.modules.observability.metrics.exposition import exposition
 from iii.modules.observability.metrics.worker_series import WorkerSeries
-from iii.modules.observability.records import Attributes, HistogramPoint, Metric, MetricType, NumberPoint
+from iii.modules.observability.records import (
+    Attributes,
+    HistogramPoint,
+    Metric,
+    MetricType,
+    NumberPoint,
+    QuantileValue,
+    SummaryPoint,
+)
 from iii.protocol.limits import WORKER_LABEL_CHARACTERS, WORKER_SERIES_S
 from iii.testing import FakeClock
 
@@ -82,6 +90,51 @@ def test_the_newest_point_counts_and_differences_are_summed_up(scrape: Scrape) -
     assert 'sent_total{service_name="shop",worker_id="w"} 3.0' in lines
     assert 'took_count{service_name="shop"} 6.0' in lines
     assert 'took_bucket{le="+Inf",service_name="shop"} 6.0' in lines
+
+
+def test_16_5_a_summary_has_its_quantiles(scrape: Scrape) -> None:
+    quantiles = [QuantileValue(0.5, 2.0), QuantileValue(0.99, 7.5), QuantileValue(0.5, 3.0)]
+    for attributes in ([("quantile", "x")], [("key_quantile", "x")]):
+        scrape.series.take(metric("took", [SummaryPoint(4, 9.0, quantiles, attributes, 5)], "summary", "s"))
+    assert scrape.lines() == [
+        'took_seconds{key_quantile="x",quantile="0.5",service_name="shop"} 3.0',
+        'took_seconds{key_quantile="x",quantile="0.99",service_name="shop"} 7.5',
+        'took_seconds_count{key_quantile="x",service_name="shop"} 4.0',
+        'took_seconds_sum{key_quantile="x",service_name="shop"} 9.0',
+    ]
+
+
+def test_16_5_differences_of_histograms_with_other_bounds_are_summed_up(scrape: Scrape) -> None:
+    """As exponential histograms have them."""
+    for bounds, counts in (([1.0, 2.0], [0, 3, 1]), ([2.0, 4.0], [0, 2, 0]), ([9.0, 3.0], [1, 1, 1])):
+        point = HistogramPoint(sum(counts), 1.5, counts, bounds, None, None, [], 5)
+        scrape.series.take(metric("took", [point], "histogram", delta=True))
+        shown = scrape.lines()
+        if bounds == [2.0, 4.0]:
+            assert shown == [
+                'took_bucket{le="1.0",service_name="shop"} 0.0',
+                'took_bucket{le="2.0",service_name="shop"} 3.0',
+                'took_bucket{le="4.0",service_name="shop"} 5.0',
+                'took_bucket{le="+Inf",service_name="shop"} 6.0',
+                'took_count{service_name="shop"} 6.0',
+                'took_sum{service_name="shop"} 3.0',
+            ]
+    assert 'took_count{service_name="shop"} 3.0' in shown  # no buckets: it begins again
+
+
+def test_16_5_a_series_that_grows_stays_within_the_bound(scrape: Scrape, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "WORKER_SAMPLES", 10)
+    for number in range(20):
+        point = HistogramPoint(2, 1.0, [1, 1], [float(number)], None, None, [], 5)
+        scrape.series.take(metric("took", [point], "histogram", delta=True))
+    assert len(scrape.lines()) == 10
+    assert scrape.series.dropped == 13
+    scrape.clock.advance(WORKER_SERIES_S + 1)
+    grown = HistogramPoint(9, 1.0, [1] * 8, [float(each) for each in range(7)], None, None, [], 5)
+    scrape.series.take(metric("took", [grown], "histogram"))  # the room is its own
+    assert len(scrape.lines()) == 10
+    scrape.send("depth", 1)
+    assert len(scrape.lines()) == 10
 
 
 def test_a_silent_series_is_shown_no_more(scrape: Scrape) -> None:
@@ -171,7 +224,7 @@ def test_16_s5_a_unit_stands_once_in_a_name(name: str, unit: str, shown: str) ->
 NAMES = st.text(max_size=12) | st.sampled_from(
     ["a.b", "a_b", "a_b_total", "a.b.total", "a.b.count", "iii.workers.active", "le"]
 )
-KINDS = st.sampled_from(["gauge", "counter", "updowncounter", "histogram"])
+KINDS = st.sampled_from(["gauge", "counter", "updowncounter", "histogram", "summary"])
 ATTRIBUTES = st.lists(st.tuples(NAMES, st.text(max_size=8)), max_size=3)
 COUNTS = st.lists(st.integers(0, 2**64 - 1), max_size=4)
 BOUNDS = st.lists(st.floats(allow_nan=False), max_size=4)
@@ -185,6 +238,9 @@ def test_06_check_45_whatever_workers_send_a_scrape_can_be_read(sent: list[Any])
         point: Any = NumberPoint(float(sum(counts)), attributes, 5)
         if kind == "histogram":
             point = HistogramPoint(sum(counts), 0.5, counts, bounds, None, None, attributes, 5)
+        if kind == "summary":
+            quantiles = [QuantileValue(bound, 1.0) for bound in bounds]
+            point = SummaryPoint(sum(counts), 0.5, quantiles, [*attributes, ("quantile", "q")], 5)
         scrape.series.take(metric(name, [point, point], kind, unit, delta=delta, description=name))
     text = exposition(scrape.own, scrape.series.metrics()).decode()
     families = list(text_string_to_metric_families(text))
