@@ -1,4 +1,4 @@
-"""The main job, shown: an engine, a worker that registers, calls, is seen, is killed and comes back.
+"""The main job, shown: an engine, a worker that registers, calls, is seen, is killed and comes back; then a shop with traffic.
 
     python examples/demo.py [--once]
 
@@ -23,9 +23,31 @@ import iii
 
 USUAL_PORT = 49_134
 USUAL_HTTP_PORT = 3111
+USUAL_STREAM_PORT = 3112
 USUAL_CONSOLE_PORT = 3113
 CONSOLE = Path(iii.__file__).parent / "console" / "assets" / "index.html"  # once `make console` has built it
-PATIENCE_S = 15.0  # for anything that should happen soon
+SHOP = Path(__file__).parent / "shop"
+PATIENCE_S = 60.0  # for anything that should happen soon, on a busy machine too
+CONFIG = """\
+workers:
+  - name: iii-worker-manager
+    config: {{host: 127.0.0.1, port: {port}}}
+  - name: iii-http
+    config: {{host: 127.0.0.1, port: {http}}}
+  - name: iii-stream
+    config: {{host: 127.0.0.1, port: {stream}}}
+  - name: iii-state
+    config: {{adapter: {{name: kv, config: {{store_method: file_based, file_path: {data}}}}}}}
+  - name: iii-queue
+    config:
+      adapter: {{name: builtin, config: {{store_method: file_based, file_path: {data}}}}}
+      queue_configs:
+        mail: {{max_retries: 2, backoff_ms: 500}}
+  - name: iii-pubsub
+  - name: iii-cron
+  - name: iii-console
+    config: {{port: {console}}}
+"""
 WORKER = """\
 import os, signal, sys
 from msgspec import Struct
@@ -53,20 +75,16 @@ signal.pause()
 class Demo:
     """The processes of the show, in one temporary folder."""
 
-    def __init__(self, folder: Path, port: int, http_port: int, console_port: int) -> None:
+    def __init__(self, folder: Path, port: int, http_port: int, stream_port: int, console_port: int) -> None:
         self.folder = folder
         self.port = port
         self.http_url = f"http://127.0.0.1:{http_port}"
+        self.stream_url = f"ws://127.0.0.1:{stream_port}"
         self.console_url = f"http://127.0.0.1:{console_port}"
         self.url = f"ws://127.0.0.1:{port}"
         self.log = folder / "engine.log"
-        (folder / "config.yaml").write_text(
-            f"workers:\n  - name: iii-worker-manager\n    config: {{host: 127.0.0.1, port: {port}}}\n"
-            f"  - name: iii-http\n    config: {{host: 127.0.0.1, port: {http_port}}}\n"
-            f"  - name: iii-console\n    config: {{port: {console_port}}}\n"
-            f"  - name: iii-state\n"
-            f"    config: {{adapter: {{name: kv, config: {{store_method: file_based, file_path: {folder}/data}}}}}}\n"
-        )
+        ports = {"port": port, "http": http_port, "stream": stream_port, "console": console_port}
+        (folder / "config.yaml").write_text(CONFIG.format(**ports, data=folder / "data"))
         (folder / "math_worker.py").write_text(WORKER)
         self._running: list[subprocess.Popen[bytes]] = []
 
@@ -84,6 +102,19 @@ class Demo:
 
     def start_worker(self) -> subprocess.Popen[bytes]:
         return self._start([sys.executable, str(self.folder / "math_worker.py"), self.url], stderr=subprocess.DEVNULL)
+
+    def open_shop(self) -> None:
+        """The workers of examples/shop, with customers."""
+        env = {
+            **os.environ,
+            "III_URL": self.url,
+            "SHOP_URL": self.http_url,
+            "SHOP_STREAM_URL": self.stream_url,
+            "SHOP_OUTBOX": str(self.folder / "outbox"),
+        }
+        with self.log.open("ab") as log:
+            for program in ("orders.py", "mail.py", "traffic.py"):
+                self._start([sys.executable, str(SHOP / program)], stdout=log, stderr=log, env=env)
 
     def _start(self, command: list[str], **streams: object) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(command, start_new_session=True, **streams)  # type: ignore[call-overload]
@@ -126,6 +157,16 @@ async def seen(worker: iii.Worker, name: str, present: bool = True) -> iii.Worke
             if rows is not None and bool(rows) == present and (not present or rows[0].functions):
                 return rows[0] if rows else None
             await asyncio.sleep(0.02)
+
+
+async def until_ordered(me: iii.Worker) -> None:
+    orders = me.state("orders")
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if placed := await orders.values_async():
+                say(f"   the first order: {placed[0]['pieces']} × {placed[0]['article']}")
+                return
+            await asyncio.sleep(0.05)
 
 
 async def call(worker: iii.Worker, payload: object) -> None:
@@ -194,18 +235,28 @@ async def show(demo: Demo) -> None:
         await call(me, {"a": 20, "b": 22})
         say(f"   and the state is there: visits -> {json.dumps(await shared.get_async('visits'))}")
 
+        step("a shop opens: orders, mail, and traffic")
+        demo.open_shop()
+        await until_ordered(me)
 
-def free_port(usual: int) -> int:
-    """The usual port if it is free, else the next free one above it."""
-    for port in range(usual, usual + 100):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise SystemExit(f"no free TCP port on 127.0.0.1 from {usual} to {usual + 99}")
+
+def free_ports(*usual: int) -> list[int]:
+    """Of each the usual port if it is free, else the next free one above it; none twice."""
+    found: list[int] = []
+    for first in usual:
+        for port in range(first, first + 100):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+            if port not in found:
+                found.append(port)
+                break
+        else:
+            raise SystemExit(f"no free TCP port on 127.0.0.1 from {first} to {first + 99}")
+    return found
 
 
 def main() -> int:
@@ -215,19 +266,23 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith("III_")]:
         del os.environ[name]  # the show is about the engine that it starts
     with tempfile.TemporaryDirectory(prefix="iii-demo-") as folder:
-        demo = Demo(Path(folder), free_port(USUAL_PORT), free_port(USUAL_HTTP_PORT), free_port(USUAL_CONSOLE_PORT))
+        ports = free_ports(USUAL_PORT, USUAL_HTTP_PORT, USUAL_STREAM_PORT, USUAL_CONSOLE_PORT)
+        demo = Demo(Path(folder), *ports)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended
         try:
             asyncio.run(show(demo))
             if once:
                 say("\nThat was all.")
                 return 0
             port = "" if demo.port == USUAL_PORT else f" --port {demo.port}"
-            say("\nEngine and worker keep running until Ctrl-C. In another terminal:")
+            say("\nEngine, shop and traffic keep running until Ctrl-C. In another terminal:")
             say(f"   .venv/bin/iii trigger math::add a=2 b=3{port}")
             say(f"   .venv/bin/iii worker list{port}")
+            say(f"   .venv/bin/iii queue list{port}")
             say(f"   curl '{demo.http_url}/sum?a=2&b=3'")
             if CONSOLE.is_file():
-                say(f"In a browser:\n   {demo.console_url}")
+                say(f"In a browser, {demo.http_url}/ is the shop. Some of its mails fail; find out why in the console:")
+                say(f"   {demo.console_url}")
             signal.pause()
         except KeyboardInterrupt:
             say("")

@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest";
 
+import { brief } from "../src/text/brief.ts";
+import { command, engineOption, logsCommand, tracesCommand } from "../src/text/commands.ts";
 import { asCommand, asCurl, asPython, shellQuoted } from "../src/text/copies.ts";
 import { difference } from "../src/text/difference.ts";
 import { edited, editable, exact } from "../src/text/editable.ts";
 import { age, bytes, count, duration, span } from "../src/text/format.ts";
+import { isUntouched, keptColumns } from "../src/text/kept-columns.ts";
 import { matched } from "../src/text/matched.ts";
 import { pattern } from "../src/text/pattern.ts";
 import { sorted } from "../src/text/sorted.ts";
@@ -88,6 +91,33 @@ describe("what is edited as JSON", () => {
     expect(edited('{"a": 1}')).toEqual({ value: { a: 1 } });
     expect(edited("{a: 1}")).toMatchObject({ problem: expect.stringContaining("not JSON") as string });
     expect(edited('[{"id": 12345678901234567890}]')).toMatchObject({ problem: expect.stringContaining("round") as string });
+    for (const lost of ["1e400", "-1e400", "1e-400", "0.1234567890123456789", "12345678901234567890", "1E21"]) expect(edited(`{"n": ${lost}}`)).toMatchObject({ problem: expect.stringContaining("round") as string });
+    expect(edited('["1e400", "\\"1e400", 0.30000000000000004, -0.0, 1e20, 1.50e3, 0e9]')).toMatchObject({ problem: expect.stringContaining("1e20") as string });
+    expect(edited('["1e400", "\\"1e400", 0.30000000000000004, -0.0, 1.50e3, 0e9]')).toEqual({ value: ["1e400", '"1e400', 0.30000000000000004, -0, 1500, 0] });
     expect(exact([0.1, -5, { deep: [9007199254740991] }])).toBe(true);
   });
+});
+
+it("has the command of iii that shows the same", () => {
+  const at = (search: string) => (name: string): string => new URLSearchParams(search).get(name) ?? "";
+  expect(tracesCommand(at("preset=slow&q=charge&range=15"))).toBe("iii traces --slow --name charge --since 15m");
+  expect(tracesCommand(at("preset=errors&attr=a%3Db c%0Ad%3De"))).toBe("iii traces --errors --attribute 'a=b c' --attribute d=e");
+  expect(logsCommand(at("severity=13&trace=ab12"))).toBe("iii logs -f --level warn --trace ab12");
+  expect(command(["queue", "dlq", "$(x)"])).toBe("iii queue dlq '$(x)'");
+  expect(asCommand({ functionId: "a", payload: {}, command: "iii worker list" })).toBe("iii worker list");
+});
+
+it("names the engine where it is not at the usual place", () => {
+  expect(["ws://127.0.0.1:49134", "ws://localhost:5", "wss://localhost:5", "ws://far:49134", "not an address"].map(engineOption)).toEqual(["", " --port 5", " --url wss://localhost:5", " --url ws://far:49134", ""]);
+});
+
+it("tells attributes in a line: members of objects for themselves, values cut, the service not twice", () => {
+  expect(brief({ "service.name": "shop", "log.data": { order: "o-1", cents: 5 }, none: null, list: [1] })).toBe("order=o-1  cents=5  list=[1]");
+  expect(brief({ long: "x".repeat(100) })).toHaveLength(66);
+  expect(brief(Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`a${index}`, index]))).split("  ")).toHaveLength(6);
+});
+
+it("takes of kept columns what makes sense", () => {
+  expect(keptColumns('{"hidden": {"a": false, "b": 1}, "sizes": {"a": 120, "b": 3, "c": "9"}, "order": ["b", 4, "a"]}')).toEqual({ hidden: { a: false }, sizes: { a: 120 }, order: ["b", "a"] });
+  for (const text of [null, "", "{oh", "[]", "null", '{"hidden": [], "order": {}}']) expect(isUntouched(keptColumns(text))).toBe(true);
 });

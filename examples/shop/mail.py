@@ -21,13 +21,15 @@ class Confirmation(Struct):
 
 
 class Mailer:
-    """Stands for a mail server; a second mail with the same key is the same mail."""
+    """Stands for a mail server; a second mail with the same key is the same mail. No mail reaches `.invalid`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def send(self, key: str, to: str, text: str) -> None:
+        if to.endswith(".invalid"):
+            raise ValueError(f"550 no mail server for {to}")
         (self._folder / f"{key}.txt").write_text(f"To: {to}\n\n{text}\n")
 
 

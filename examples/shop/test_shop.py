@@ -78,6 +78,12 @@ def test_one_that_stays_down_leaves_a_dead_letter(iii_engine: TestEngine) -> Non
     assert status(iii_engine, order) == "placed"
 
 
+def test_a_mail_that_nobody_can_deliver_leaves_a_dead_letter_that_says_why(iii_engine: TestEngine) -> None:
+    placed(iii_engine, mail_to="edsger@example.invalid")
+    with pytest.raises(JobFailed, match="550 no mail server"):
+        iii_engine.run_jobs()
+
+
 def test_a_worker_that_dies_after_sending_sends_no_second_mail(iii_engine: TestEngine, outbox: Path) -> None:
     order = placed(iii_engine)
     iii_engine.lose_answer("mail::confirm")

@@ -16,7 +16,7 @@ def test_the_demo_shows_the_main_job_and_ends(tmp_path: Path) -> None:
         [sys.executable, str(DEMO), "--once"],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=240,
         env=environment({"TMPDIR": str(tmp_path)}),
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -29,5 +29,6 @@ def test_the_demo_shows_the_main_job_and_ends(tmp_path: Path) -> None:
     assert 'math::add({"a": 20, "b": 22}) -> 42' in lines
     assert 'visits -> {"count": 1, "by": "Ada"}' in lines
     assert 'and the state is there: visits -> {"count": 1, "by": "Ada"}' in lines
+    assert any(line.startswith("the first order: ") for line in lines)
     left = [each.info["cmdline"] for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"]]
     assert not [command for command in left if any(str(tmp_path) in word for word in command)]

@@ -82,7 +82,7 @@ export default function Access() {
   const chosen = rows.find((row) => row.worker_id === at("session"));
   return (
     <>
-      <Head title="Access" note={session.login_required ? `you are ${session.who ?? "nobody"}` : "no login: whatever runs on this machine may do anything"} />
+      <Head title="Access" called={() => (view === "sessions" ? { functionId: "engine::access::sessions", payload: {} } : { functionId: "engine::logs::list", payload: { severity_min: 13, limit: 500 }, command: "iii logs --level warn" })} note={session.login_required ? `you are ${session.who ?? "nobody"}` : "no login: whatever runs on this machine may do anything"} />
       <div className="tools">
         <Segments label="View" value={view} options={[{ value: "sessions", title: "Connected", ...(found.data ? { count: found.data.total } : {}) }, { value: "denied", title: "Denied", ...(found.data ? { count: found.data.denied.length } : {}) }, { value: "actions", title: "Actions" }]} onChange={(value) => put({ view: value === "sessions" ? null : value })} />
         {view === "actions" ? null : <Search value={at("q")} onChange={(q) => put({ q }, { replace: true })} label={view === "denied" ? "Search denied attempts" : "Search sessions"} />}

@@ -41,7 +41,7 @@ export default function Alerts() {
   };
   return (
     <>
-      <Head title="Alerts" number={live.ready ? rows.length : null} note={firing ? `${count(firing)} firing` : "quiet"}>
+      <Head title="Alerts" called={() => ({ functionId: "engine::alerts::list", payload: {} })} number={live.ready ? rows.length : null} note={firing ? `${count(firing)} firing` : "quiet"}>
         {may("engine::alerts::evaluate") ? <button type="button" className="button" onClick={() => void evaluate()}>Evaluate now</button> : null}
       </Head>
       <div className="body stack">

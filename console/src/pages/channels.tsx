@@ -67,7 +67,7 @@ export default function Channels() {
   const chosen = rows.find((row) => row.id === at("channel"));
   return (
     <>
-      <Head title="Channels" number={found.data?.total ?? null} note={found.data && found.data.total > found.data.channels.length ? `the newest ${count(found.data.channels.length)} are listed` : "streams of bytes between two workers"} />
+      <Head title="Channels" called={() => ({ functionId: "engine::channels::list", payload: {} })} number={found.data?.total ?? null} note={found.data && found.data.total > found.data.channels.length ? `the newest ${count(found.data.channels.length)} are listed` : "streams of bytes between two workers"} />
       <div className="tools"><Search value={at("q")} onChange={(q) => put({ q }, { replace: true })} label="Search channels" /></div>
       {found.error ? <div className="tools"><Failure error={found.error} retry={() => void found.refetch()} /></div> : null}
       <Split

@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import { act, ask, get } from "../api/http.ts";
 import type { Json } from "../api/types.ts";
 import { Choice } from "../parts/choice.tsx";
-import { CopyButton } from "../parts/copy.tsx";
+import { CopyAs, CopyButton } from "../parts/copy.tsx";
 import { useConfirm } from "../parts/dialog.tsx";
 import { Difference } from "../parts/difference.tsx";
 import { type Column, Grid } from "../parts/grid.tsx";
@@ -15,6 +15,9 @@ import { hasForm, SchemaForm } from "../parts/schema-form.tsx";
 import { useMay } from "../parts/session.ts";
 import { Prose, Text } from "../parts/text.tsx";
 import { toast } from "../parts/toast.tsx";
+import { Toggle } from "../parts/toggle.tsx";
+import { parsed } from "../text/editable.ts";
+import { oneLine } from "../text/visible.ts";
 
 interface Option { module: string; key: string; value: Json; origin: string }
 interface Entry { id: string; name: string; description: string; schema: Json; metadata?: Json }
@@ -22,11 +25,15 @@ interface Answer { options: Option[]; entries: Entry[] }
 
 const ORIGINS: Record<string, string> = { file: "info", configuration: "accent", entry: "accent", environment: "warn", flag: "warn" };
 
+/** A file by its name: where it lies is in the details. */
+const shortOrigin = (origin: string): string => origin.replace(/^.*\/(?=[^/]+$)/, "");
+const isSet = (row: Option): boolean => row.origin !== "default";
+
 const OPTIONS: Column<Option>[] = [
   { id: "module", title: "Module", width: "minmax(100px, 1fr)", cell: (row) => <Text className="muted">{row.module}</Text> },
   { id: "key", title: "Option", width: "minmax(140px, 2fr)", cell: (row) => <Text mono>{row.key}</Text> },
   { id: "value", title: "Value", width: "minmax(120px, 2fr)", cell: (row) => <Text mono limit={160}>{typeof row.value === "string" ? row.value : JSON.stringify(row.value)}</Text> },
-  { id: "origin", title: "From", width: "minmax(80px, 1fr)", from: 560, cell: (row) => <span className={`tag ${ORIGINS[row.origin.split(" ")[0] ?? ""] ?? ""}`}><Text limit={40}>{row.origin}</Text></span> },
+  { id: "origin", title: "From", width: "minmax(80px, 1fr)", from: 560, cell: (row) => <span title={oneLine(row.origin)} className={`tag ${ORIGINS[row.origin.split(" ")[0] ?? ""] ?? ""}`}><Text limit={40}>{shortOrigin(row.origin)}</Text></span> },
 ];
 
 const ENTRIES: Column<Entry>[] = [
@@ -56,7 +63,7 @@ function Edit({ entry, value, onDone }: { entry: Entry; value: Json; onDone: () 
     setProblem(null);
     let wanted: Json;
     try {
-      wanted = asForm ? next : (JSON.parse(text) as Json);
+      wanted = asForm ? next : parsed(text);
     } catch (error) {
       setProblem(new Error(`Invalid JSON, nothing was changed: ${(error as Error).message}`));
       return;
@@ -79,7 +86,7 @@ function Edit({ entry, value, onDone }: { entry: Entry; value: Json; onDone: () 
       {asked}
       {form ? (
         <div className="segments" role="group" aria-label="Value as">
-          <button type="button" aria-pressed={asForm} onClick={() => { try { setNext(JSON.parse(text) as Json); setAsForm(true); } catch { setProblem(new Error("Invalid JSON: mend it before it can be shown as a form.")); } }}>Form</button>
+          <button type="button" aria-pressed={asForm} onClick={() => { try { setNext(parsed(text)); setAsForm(true); } catch { setProblem(new Error("Invalid JSON: mend it before it can be shown as a form.")); } }}>Form</button>
           <button type="button" aria-pressed={!asForm} onClick={() => { setText(JSON.stringify(next, null, 2)); setAsForm(false); }}>JSON</button>
         </div>
       ) : null}
@@ -96,7 +103,7 @@ function EntryDetails({ entry, onClose }: { entry: Entry; onClose: () => void })
   const found = useQuery({ queryKey: ["configuration", "value", entry.id], queryFn: ({ signal }) => ask<Json>("configuration::get", { id: entry.id }, signal) });
   const value = valueOf(found.data);
   return (
-    <Side title={<Text mono>{entry.id}</Text>} onClose={onClose} tags={<span className="tag"><Text limit={60}>{entry.name}</Text></span>} actions={may("configuration::set") && !editing && found.data !== undefined ? <button type="button" className="button small" onClick={() => setEditing(true)}>Edit…</button> : null}>
+    <Side title={<Text mono>{entry.id}</Text>} onClose={onClose} tags={<span className="tag"><Text limit={60}>{entry.name}</Text></span>} actions={<><CopyAs called={() => ({ functionId: "configuration::get", payload: { id: entry.id } })} />{may("configuration::set") && !editing && found.data !== undefined ? <button type="button" className="button small" onClick={() => setEditing(true)}>Edit…</button> : null}</>}>
       {entry.description ? <Prose>{entry.description}</Prose> : null}
       {found.error ? <Failure error={found.error} /> : found.isPending ? <Waiting /> : editing ? <Edit entry={entry} value={value} onDone={() => setEditing(false)} /> : <Block title="Value"><JsonView value={value} label="value" /></Block>}
       <Block title="Schema">{entry.schema ? <JsonView value={entry.schema} label="schema" openTo={2} /> : <p className="muted">No schema: any value is taken.</p>}</Block>
@@ -109,18 +116,19 @@ export default function Configuration() {
   const found = useQuery({ queryKey: ["configuration"], queryFn: ({ signal }) => get<Answer>("/api/v1/config", {}, signal) });
   const view = at("view") === "entries" ? "entries" : "options";
   const search = at("q").toLowerCase();
-  const options = useMemo(() => (found.data?.options ?? []).filter((row) => (!at("module") || row.module === at("module")) && `${row.module} ${row.key} ${JSON.stringify(row.value)} ${row.origin}`.toLowerCase().includes(search)), [found.data, search, at]);
+  const options = useMemo(() => (found.data?.options ?? []).filter((row) => (at("set") !== "true" || isSet(row)) && (!at("module") || row.module === at("module")) && `${row.module} ${row.key} ${JSON.stringify(row.value)} ${row.origin}`.toLowerCase().includes(search)), [found.data, search, at]);
   const entries = useMemo(() => (found.data?.entries ?? []).filter((row) => `${row.id} ${row.name} ${row.description}`.toLowerCase().includes(search)), [found.data, search]);
   const modules = useMemo(() => [...new Set((found.data?.options ?? []).map((row) => row.module))].map((value) => ({ value, count: (found.data?.options ?? []).filter((row) => row.module === value).length })), [found.data]);
   const option = options.find((row) => `${row.module}.${row.key}` === at("option"));
   const entry = entries.find((row) => row.id === at("entry"));
   return (
     <>
-      <Head title="Configuration" note="what the engine runs with, and where it comes from" />
+      <Head title="Configuration" called={() => (view === "entries" ? { functionId: "configuration::list", payload: {} } : { functionId: "configuration::running", payload: {}, command: "iii config show --running" })} note="what the engine runs with, and where it comes from" />
       <div className="tools">
         <Segments label="View" value={view} options={[{ value: "options", title: "Options", ...(found.data ? { count: found.data.options.length } : {}) }, { value: "entries", title: "Entries", ...(found.data ? { count: found.data.entries.length } : {}) }]} onChange={(value) => put({ view: value === "options" ? null : value, option: null, entry: null })} />
         <Search value={at("q")} onChange={(q) => put({ q }, { replace: true })} label="Search configuration" />
         {view === "options" ? <Choice label="Module" value={at("module")} facets={modules} onChange={(module) => put({ module })} /> : null}
+        {view === "options" ? <Toggle on={at("set") === "true"} onChange={(on) => put({ set: on ? "true" : null })}>Only what was set</Toggle> : null}
       </div>
       {found.error ? <div className="tools"><Failure error={found.error} retry={() => void found.refetch()} /></div> : null}
       {view === "options" ? (

@@ -11,13 +11,25 @@ import { useLayout } from "../parts/layout.ts";
 import { Empty, Failure, Head, Search, Segments, Waiting } from "../parts/page.tsx";
 import { to, usePlace } from "../parts/place.ts";
 import { useTheme } from "../parts/theme.ts";
+import { Toggle } from "../parts/toggle.tsx";
 import { ranked } from "../text/ranked.ts";
 import { count, duration, rate } from "../text/format.ts";
 import { oneLine } from "../text/visible.ts";
 
 const RANGES = [{ value: "5", title: "5 min" }, { value: "15", title: "15 min" }, { value: "60", title: "1 h" }];
-const COLUMN = 330;
-const LINE = 92;
+// Of a box, with the room around it: when callers stand left of what they call, and when they stand above
+const ACROSS = { along: 258, beside: 84 };
+const DOWN = { along: 112, beside: 214 };
+const AROUND = { x: 230, y: 110 };
+
+/** Callers above what they call, where a long chain would be too small to read from left to right. */
+function isTall(places: Map<string, { column: number; line: number }>): boolean {
+  const along = 1 + Math.max(0, ...[...places.values()].map((place) => place.column));
+  const beside = 1 + Math.max(0, ...[...places.values()].map((place) => place.line));
+  const [width, height] = [innerWidth - AROUND.x, innerHeight - AROUND.y];
+  const across = Math.min(width / (along * ACROSS.along), height / (beside * ACROSS.beside), 1);
+  return Math.min(width / (beside * DOWN.beside), height / (along * DOWN.along), 1) > across;
+}
 const MOST = 300;
 
 function pageOf(node: FlowNode): string | null {
@@ -52,6 +64,7 @@ export default function Flow() {
   const minutes = at("minutes") || "15";
   const found = useQuery({ queryKey: ["flow", minutes], queryFn: ({ signal }) => get<FlowMap>("/api/v1/flow", { minutes }, signal), refetchInterval: 15_000 });
   const search = at("q").toLowerCase();
+  const idle = at("idle") === "true";
   const { places, move, forget } = useLayout();
   const { made, edges } = useMemo(() => {
     const map = found.data;
@@ -59,18 +72,22 @@ export default function Flow() {
     const wanted = new Set(map.nodes.filter((node) => !search || node.label.toLowerCase().includes(search)).map((node) => node.id));
     // With a search: what was found and its neighbours
     if (search) for (const edge of map.edges) if (wanted.has(edge.from) || wanted.has(edge.to)) { wanted.add(edge.from); wanted.add(edge.to); }
+    const calling = new Set(map.edges.filter((edge) => edge.rate > 0).flatMap((edge) => [edge.from, edge.to]));
+    const quiet = (node: FlowNode): boolean => !idle && node.calls === 0 && !calling.has(node.id);
+    if (!search && map.nodes.some((node) => !quiet(node))) for (const node of map.nodes) if (quiet(node)) wanted.delete(node.id);
     const shown = map.nodes.filter((node) => wanted.has(node.id)).sort((a, b) => b.calls - a.calls).slice(0, MOST);
     const ids = new Set(shown.map((node) => node.id));
     const lines = map.edges.filter((edge) => ids.has(edge.from) && ids.has(edge.to));
     const ranks = ranked(shown.map((node) => node.id), lines);
+    const tall = isTall(ranks);
     const boxes: Node[] = shown.map((node) => {
       const place = ranks.get(node.id) ?? { column: 0, line: 0 };
-      return { id: node.id, position: places[node.id] ?? { x: place.column * COLUMN, y: place.line * LINE }, data: { label: <Label node={node} /> }, sourcePosition: Position.Right, targetPosition: Position.Left, className: "flow-box", ariaLabel: `${node.kind} ${oneLine(node.label, 80)}`, connectable: false };
+      return { id: node.id, position: places[node.id] ?? (tall ? { x: place.line * DOWN.beside, y: place.column * DOWN.along } : { x: place.column * ACROSS.along, y: place.line * ACROSS.beside }), data: { label: <Label node={node} /> }, sourcePosition: tall ? Position.Bottom : Position.Right, targetPosition: tall ? Position.Top : Position.Left, className: "flow-box", ariaLabel: `${node.kind} ${oneLine(node.label, 80)}`, connectable: false };
     });
     const busiest = Math.max(0.001, ...lines.map((edge) => edge.rate));
-    const drawn: Edge[] = lines.map((edge) => ({ id: `${edge.from}\n${edge.to}\n${edge.kind}`, source: edge.from, target: edge.to, label: edge.rate > 0 ? `${rate(edge.rate)}/s` : "", animated: edge.rate > 0, markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16, markerUnits: "userSpaceOnUse" }, style: { strokeWidth: 1 + (edge.rate / busiest) * 1.2, ...(edge.errors > 0 ? { stroke: "var(--bad)" } : {}) } }));
+    const drawn: Edge[] = lines.map((edge) => ({ id: `${edge.from}\n${edge.to}\n${edge.kind}`, source: edge.from, target: edge.to, ariaLabel: `Edge from ${oneLine(edge.from)} to ${oneLine(edge.to)}`, label: edge.rate > 0 ? `${rate(edge.rate)}/s` : "", animated: edge.rate > 0, markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16, markerUnits: "userSpaceOnUse" }, style: { strokeWidth: 1 + (edge.rate / busiest) * 1.2, ...(edge.errors > 0 ? { stroke: "var(--bad)" } : {}) } }));
     return { made: boxes, edges: drawn };
-  }, [found.data, search, places]);
+  }, [found.data, search, places, idle]);
   const [nodes, setNodes, onNodesChange] = useNodesState<Node>([]);
   useEffect(() => {
     // One that is just being moved stays in the hand, and all keep the size that they were measured with
@@ -88,6 +105,7 @@ export default function Flow() {
       <div className="tools">
         <Search value={at("q")} onChange={(q) => put({ q }, { replace: true })} label="Search the map" />
         <Segments label="Time" value={minutes} options={RANGES} onChange={(value) => put({ minutes: value === "15" ? null : value })} />
+        <Toggle on={idle} onChange={(on) => put({ idle: on ? "true" : null })}>Idle ones too</Toggle>
         {Object.keys(places).length > 0 ? <button type="button" className="button" onClick={forget}>Lay out by itself</button> : null}
         {found.data && !found.data.complete ? <span className="tag warn">out of a part of the spans</span> : null}
       </div>

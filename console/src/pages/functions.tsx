@@ -18,6 +18,7 @@ import { Block, Empty, Facts, Failure, Head, Search, Side, Split, Tabs, Waiting 
 import { to, usePlace } from "../parts/place.ts";
 import { Prose, Text } from "../parts/text.tsx";
 import { Toggle } from "../parts/toggle.tsx";
+import { command } from "../text/commands.ts";
 import { count, duration, percent, plural, rate } from "../text/format.ts";
 
 const COLUMNS: Column<FunctionRow>[] = [
@@ -194,9 +195,10 @@ function current(row: FunctionRow, moved: Rate): FunctionRow {
 export default function Functions() {
   const { at, put } = usePlace();
   const internal = at("internal") === "true";
+  const engine = at("engine") === "true" || internal;
   const by = at("sort") || "id";
   const descending = at("order") === "desc";
-  const pages = usePages<FunctionPage>("/api/v1/functions", { q: at("q"), group: at("group"), worker: at("worker"), namespace: at("ns"), internal, sort: by, order: descending ? "desc" : "asc" });
+  const pages = usePages<FunctionPage>("/api/v1/functions", { q: at("q"), group: at("group"), worker: at("worker"), namespace: at("ns"), internal, engine: engine ? null : "false", sort: by, order: descending ? "desc" : "asc" });
   useChanges("functions", pages.reload);
   const rates = useLive<Rate>("rates", (row) => row.function_id);
   const live = useMemo(() => new Map(rates.rows.map((row) => [row.function_id, row])), [rates.rows]);
@@ -209,8 +211,9 @@ export default function Functions() {
   const namespace = at("namespace") || "default";
   return (
     <>
-      <Head title="Functions" number={pages.first?.total}>
-        <Toggle on={internal} onChange={(on) => put({ internal: on ? "true" : null })}>Internal</Toggle>
+      <Head title="Functions" called={() => ({ functionId: "engine::functions::list", payload: internal ? { include_internal: true } : {}, command: command(["function", "list"], [["all", internal], ["search", at("q")]]) })} number={pages.first?.total}>
+        <Toggle on={engine} onChange={(on) => put({ engine: on ? "true" : null, internal: null })}>Functions of the engine</Toggle>
+        {engine ? <Toggle on={internal} onChange={(on) => put({ internal: on ? "true" : null, engine: on ? null : "true" })}>Internal ones too</Toggle> : null}
       </Head>
       <div className="tools">
         <Search value={at("q")} onChange={(q) => put({ q }, { replace: true })} label="Search functions" />
@@ -234,7 +237,7 @@ export default function Functions() {
             order={{ by, descending }}
             onOrder={(order) => put({ sort: order.by, order: order.descending ? "desc" : null }, { replace: true })}
             empty={
-              at("q") || at("group") || at("worker") ? <Empty title="No function matches">Clear the filters, or show internal functions as well.</Empty> : (
+              at("q") || at("group") || at("worker") ? <Empty title="No function matches">Clear the filters, or show the functions of the engine as well.</Empty> : (
                 <Empty title="No function is registered" command="iii init my-worker && cd my-worker && iii dev app.py">Functions come with the workers that own them.</Empty>
               )
             }

@@ -3,7 +3,7 @@ import { Link } from "wouter";
 
 import { act } from "../api/http.ts";
 import { useLive } from "../api/live.ts";
-import type { LogRow } from "../api/types.ts";
+import type { Json, LogRow } from "../api/types.ts";
 import { CopyButton } from "../parts/copy.tsx";
 import { useConfirm } from "../parts/dialog.tsx";
 import { download } from "../parts/download.ts";
@@ -16,6 +16,8 @@ import { Block, Empty, Facts, Failure, Head, Search, Segments, Side, Split } fro
 import { to, usePlace } from "../parts/place.ts";
 import { useMay } from "../parts/session.ts";
 import { LongText, Text } from "../parts/text.tsx";
+import { brief } from "../text/brief.ts";
+import { logsCommand } from "../text/commands.ts";
 import { clock, count, milliseconds, moment } from "../text/format.ts";
 import { pattern } from "../text/pattern.ts";
 
@@ -31,7 +33,7 @@ function columns(onTrace: (id: string) => void): Column<LogRow>[] {
     { id: "level", title: "Level", width: "52px", cell: (row) => <Level row={row} /> },
     { id: "source", title: "Source", width: "minmax(70px, 130px)", from: 560, cell: (row) => <Text className="muted">{source(row)}</Text> },
     { id: "message", title: "Message", width: "minmax(160px, 1fr)", cell: (row) => <Text mono limit={400} className={row.severity_number >= 17 ? "bad-text" : row.severity_number >= 13 ? "warn-text" : ""}>{bodyText(row.body)}</Text> },
-    { id: "more", title: "", width: "34px", end: true, from: 640, cell: (row) => (Object.keys(row.attributes).length ? <span className="muted" title="attributes">+{Object.keys(row.attributes).length}</span> : null) },
+    { id: "more", title: "Attributes", width: "minmax(120px, 1.2fr)", from: 760, cell: (row) => { const text = brief(row.attributes); return text ? <Text mono className="muted" limit={300}>{text}</Text> : null; } },
     {
       id: "trace", title: "Trace", width: "96px", from: 480,
       cell: (row) => row.trace_id ? (
@@ -121,7 +123,7 @@ export default function Logs() {
   });
   return (
     <>
-      <Head title="Logs" number={live.ready ? rows.length : null} note={live.skipped ? `${count(live.skipped)} came too fast and are not shown` : ""}>
+      <Head title="Logs" called={() => ({ functionId: "engine::logs::list", payload: { ...(params as Record<string, Json>), limit: 500 }, command: logsCommand(at) })} number={live.ready ? rows.length : null} note={live.skipped ? `${count(live.skipped)} came too fast and are not shown` : ""}>
         {paused ? <span className="tag warn">paused</span> : null}
         <button type="button" className="button small" onClick={pause} title="p"><Icon name={paused ? "play" : "pause"} size={14} /> {paused ? "Go on" : "Pause"}</button>
         <button type="button" className="button small" onClick={() => setClearedAt(kept[kept.length - 1]?.timestamp_unix_nano ?? 0)} title="Hide what is here, for this page only">Clear the view</button>

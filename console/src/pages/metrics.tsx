@@ -10,6 +10,7 @@ import { Chart } from "../parts/lazy-chart.tsx";
 import { Block, Empty, Facts, Failure, Head, Search, Segments, Waiting } from "../parts/page.tsx";
 import { usePlace } from "../parts/place.ts";
 import { LongText, Text } from "../parts/text.tsx";
+import { command } from "../text/commands.ts";
 import { count, duration, rate } from "../text/format.ts";
 
 interface Rollup { name: string; bucket_start_ns: number; count: number; sum: number; min: number; max: number; avg: number }
@@ -62,7 +63,7 @@ export default function MetricsPage() {
   const toggle = (name: string): void => put({ series: (chosen.includes(name) ? chosen.filter((other) => other !== name) : [...chosen, name].slice(-8)).join("\n") });
   return (
     <>
-      <Head title="Metrics" number={names.length || null} note="series of workers" />
+      <Head title="Metrics" called={() => ({ functionId: "engine::metrics::list", payload: {}, command: command(["metrics"], [["search", at("q")]]) })} number={names.length || null} note="series of workers" />
       <div className="tools">
         <Search value={at("q")} onChange={(q) => put({ q }, { replace: true })} label="Search metrics" />
         <Choice label="Service" value={at("service")} facets={services} onChange={(service) => put({ service })} />

@@ -21,7 +21,10 @@ import { useMay } from "../parts/session.ts";
 import { LongText, Text } from "../parts/text.tsx";
 import { toast } from "../parts/toast.tsx";
 import { spanTitle } from "../text/attributes.ts";
+import { command } from "../text/commands.ts";
+import { parsed } from "../text/editable.ts";
 import { age, bytes, clock, count, duration, milliseconds, moment, plural } from "../text/format.ts";
+import { oneLine } from "../text/visible.ts";
 import { sorted, type Sortable } from "../text/sorted.ts";
 
 const waiting = (row: QueueRow): number => Math.max(0, row.depth - row.in_flight - row.delayed);
@@ -32,7 +35,7 @@ const values: Record<string, (row: QueueRow) => Sortable> = {
 
 const COLUMNS: Column<QueueRow>[] = [
   { id: "name", title: "Queue", width: "minmax(140px, 2fr)", sort: true, cell: (row) => <span className="row"><Text mono className="cut">{row.name}</Text>{row.paused ? <span className="tag warn">paused</span> : null}</span> },
-  { id: "kind", title: "Kind", width: "minmax(70px, 1fr)", from: 700, cell: (row) => <Text className="muted">{row.broker_type}</Text> },
+  { id: "kind", title: "Kind", width: "minmax(70px, 1fr)", from: 700, cell: (row) => <Text className="muted">{row.broker_type === "function_queue" ? "named queue" : `topic, ${row.broker_type}`}</Text> },
   { id: "depth", title: "Waiting", width: "66px", end: true, sort: true, cell: (row) => (waiting(row) ? count(waiting(row)) : <span className="muted">{count(waiting(row))}</span>) },
   { id: "flight", title: "Active", width: "58px", end: true, sort: true, from: 420, cell: (row) => count(row.in_flight) },
   { id: "delayed", title: "Delayed", width: "62px", end: true, sort: true, from: 560, cell: (row) => count(row.delayed) },
@@ -84,7 +87,7 @@ function Publish({ queue }: { queue: QueueRow }) {
   const send = async (): Promise<void> => {
     setProblem(null);
     try {
-      await act("iii::durable::publish", { topic, data: JSON.parse(text) as Json });
+      await act("iii::durable::publish", { topic, data: parsed(text) });
       toast(`Published to ${topic}.`);
     } catch (error) {
       setProblem(error instanceof SyntaxError ? new Error(`Invalid JSON, nothing was sent: ${error.message}`) : (error as Error));
@@ -96,7 +99,7 @@ function Publish({ queue }: { queue: QueueRow }) {
       <div className="row">
         <button type="button" className="button primary" onClick={() => void send()}>Publish</button>
         <span className="grow" />
-        <CopyAs called={() => { try { return { functionId: "iii::durable::publish", payload: { topic, data: JSON.parse(text) as Json } }; } catch { return null; } }} />
+        <CopyAs called={() => { try { return { functionId: "iii::durable::publish", payload: { topic, data: parsed(text) } }; } catch { return null; } }} />
       </div>
       {problem ? <Failure error={problem} /> : null}
     </div>
@@ -184,7 +187,7 @@ function DeadLetters({ queue }: { queue: QueueRow }) {
         {page?.rows.map((row) => (
           <li key={row.id}>
             <button type="button" className="log-line" aria-expanded={open === row.id} onClick={() => setOpen(open === row.id ? null : row.id)}>
-              <code className="muted" title={row.id.slice(0, 80)}>…{row.id.slice(-8)}</code>
+              <code className="muted nowrap" title={oneLine(row.id, 80)}>…{oneLine(row.id.slice(-8))}</code>
               <span className={`tag ${row.retries > 2 ? "warn" : ""}`}>{row.retries}×</span>
               <Text mono className="grow cut" limit={160}>{row.error}</Text>
               <span className="muted nowrap">{bytes(row.size_bytes)}</span>
@@ -279,7 +282,7 @@ export default function Queues() {
   const job = at("job");
   return (
     <>
-      <Head title="Queues" number={live.ready ? live.rows.length : null} note={onlyDead ? "those with dead letters" : ""}>
+      <Head title="Queues" called={() => (name && at("tab") === "dead" ? { functionId: "engine::queue::dlq_messages", payload: { topic: name }, command: command(["queue", "dlq", name]) } : name ? { functionId: "engine::queue::topic_stats", payload: { topic: name }, command: command(["queue", "stats", name]) } : { functionId: "engine::queue::list_topics", payload: {}, command: "iii queue list" })} number={live.ready ? live.rows.length : null} note={onlyDead ? "those with dead letters" : ""}>
         {onlyDead ? <button type="button" className="button small" onClick={() => put({ tab: null })}>All queues</button> : null}
       </Head>
       <div className="tools">

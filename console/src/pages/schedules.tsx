@@ -12,7 +12,16 @@ import { clock, count, moment, span } from "../text/format.ts";
 interface Row { trigger_id: string; function_id: string; expression: string; text: string; at: number[]; truncated: boolean }
 interface Answer { rows: Row[]; from: number; to: number }
 
-const HOURS = 24;
+const HOUR_MS = 3_600_000;
+
+/** Every third whole hour of the day that is shown, as the clock on the wall has it. */
+function hours(from: number, until: number): number[] {
+  const first = new Date(from);
+  first.setMinutes(0, 0, 0);
+  const found: number[] = [];
+  for (let time = first.getTime() + HOUR_MS; time < until; time += HOUR_MS) if (new Date(time).getHours() % 3 === 0) found.push(time);
+  return found;
+}
 
 /** The next day as one line a job: a mark for each run. */
 export default function Schedules() {
@@ -24,9 +33,11 @@ export default function Schedules() {
   const search = at("q").toLowerCase();
   const rows = (answer?.rows ?? []).filter((row) => `${row.function_id} ${row.text} ${row.expression}`.toLowerCase().includes(search)).sort((a, b) => (a.at[0] ?? Infinity) - (b.at[0] ?? Infinity));
   const whole = answer ? answer.to - answer.from : 1;
+  const marks = answer ? hours(answer.from, answer.to) : [];
+  const part = (time: number): string => `${((time - (answer?.from ?? 0)) / whole) * 100}%`;
   return (
     <>
-      <Head title="Schedules" number={answer?.rows.length} note="what cron runs in the next 24 hours" />
+      <Head title="Schedules" called={() => ({ functionId: "engine::triggers::list", payload: {}, command: "iii cron list" })} number={answer?.rows.length} note="what cron runs in the next 24 hours" />
       <div className="tools">
         <Search value={at("q")} onChange={(q) => put({ q }, { replace: true })} label="Search schedules" />
       </div>
@@ -40,7 +51,7 @@ export default function Schedules() {
               <span role="columnheader">Function</span>
               <span role="columnheader">Next</span>
               <span role="columnheader" className="hours">
-                {Array.from({ length: HOURS / 3 }, (_, index) => answer.from + (index * 3 * whole) / HOURS).map((time, index) => <i key={time} style={{ left: `${(index * 3 * 100) / HOURS}%` }}>{clock(time).slice(0, 5)}</i>)}
+                {marks.map((time) => <i key={time} style={{ left: part(time) }}>{clock(time).slice(0, 5)}</i>)}
               </span>
             </div>
             {rows.slice(0, 500).map((row) => (
@@ -51,7 +62,9 @@ export default function Schedules() {
                 </span>
                 <span role="cell" className="nowrap" title={moment(row.at[0])}>{row.at[0] ? `in ${span(Math.max(0, row.at[0] - now) / 1000)}` : <span className="muted">not in a day</span>}</span>
                 <span role="cell" className="track" aria-label={`${count(row.at.length)}${row.truncated ? " or more" : ""} runs, the first at ${clock(row.at[0])}`}>
-                  {row.at.map((time) => <i key={time} title={moment(time)} style={{ left: `${((time - answer.from) / whole) * 100}%` }} />)}
+                  {marks.map((time) => <s key={time} style={{ left: part(time) }} />)}
+                  {row.at.map((time) => <i key={time} title={moment(time)} style={{ left: part(time) }} />)}
+                  {row.truncated ? <em title="and so on: more runs than can be shown" style={{ left: part(row.at.at(-1) ?? 0) }} /> : null}
                   <b style={{ left: `${Math.max(0, Math.min(100, ((now - answer.from) / whole) * 100))}%` }} />
                 </span>
               </div>

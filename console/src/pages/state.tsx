@@ -16,6 +16,8 @@ import { usePlace } from "../parts/place.ts";
 import { useMay } from "../parts/session.ts";
 import { Text } from "../parts/text.tsx";
 import { toast } from "../parts/toast.tsx";
+import { command } from "../text/commands.ts";
+import { parsed } from "../text/editable.ts";
 import { age, bytes, count, plural } from "../text/format.ts";
 
 interface Scope { scope: string; count: number }
@@ -34,13 +36,14 @@ const COLUMNS: Column<Entry>[] = [
   { id: "bytes", title: "Size", width: "70px", end: true, from: 520, cell: (row) => (row.bytes === undefined ? "" : bytes(row.bytes)) },
 ];
 
-/** Text that is not JSON is a string. */
-function parsed(text: string): Json {
+/** Text that is not JSON is a string; throws for JSON with a number that a browser would round. */
+function typed(text: string): Json {
   try {
-    return JSON.parse(text) as Json;
+    JSON.parse(text);
   } catch {
     return text;
   }
+  return parsed(text);
 }
 
 /** The value from before, unless somebody else has set another one since; `undefined`: the key was deleted. */
@@ -59,9 +62,9 @@ function Add({ scope, onClose }: { scope: string; onClose: () => void }) {
   const client = useQueryClient();
   const save = async (): Promise<void> => {
     try {
-      const answer = (await act("state::compare_and_set", { scope: into, key, expected_value: null, new_value: parsed(text) })) as { outcome: string };
+      const answer = (await act("state::compare_and_set", { scope: into, key, expected_value: null, new_value: typed(text) })) as { outcome: string };
       if (answer.outcome === "conflict") throw new Error(`The key ${key} exists already: open it to edit it.`);
-      if (answer.outcome === "not_found") await act("state::set", { scope: into, key, value: parsed(text) });
+      if (answer.outcome === "not_found") await act("state::set", { scope: into, key, value: typed(text) });
       toast(`${key} is set.`);
       await client.invalidateQueries({ queryKey: ["state"] });
       onClose();
@@ -101,7 +104,14 @@ function Item({ scope, name, onClose }: { scope: string; name: string; onClose: 
   const refresh = (): Promise<void> => client.invalidateQueries({ queryKey: ["state"] });
   const save = (): void => {
     if (!editing) return;
-    const next = parsed(editing.text);
+    let next: Json;
+    try {
+      next = typed(editing.text);
+    } catch (error) {
+      setProblem(new Error(`Nothing was written: ${(error as Error).message}`));
+      return;
+    }
+    setProblem(null);
     question({
       title: "Save this value?",
       harmless: true,
@@ -177,7 +187,7 @@ export default function State() {
   const key = at("key");
   return (
     <>
-      <Head title="State" number={scopes.data ? list.reduce((sum, row) => sum + row.count, 0) : null} note={scopes.data ? `in ${plural(list.length, "scope")}` : ""}>
+      <Head title="State" called={() => ({ functionId: "state::list", payload: { scope }, command: command(["state", "list", scope]) })} number={scopes.data ? list.reduce((sum, row) => sum + row.count, 0) : null} note={scopes.data ? `in ${plural(list.length, "scope")}` : ""}>
         {may("state::set") ? <button type="button" className="button" onClick={() => setAdding(true)}><Icon name="plus" size={14} /> Add…</button> : null}
       </Head>
       {adding ? <Add scope={scope} onClose={() => setAdding(false)} /> : null}

@@ -16,6 +16,8 @@ import { useMay } from "../parts/session.ts";
 import { Text } from "../parts/text.tsx";
 import { toast } from "../parts/toast.tsx";
 import { Toggle } from "../parts/toggle.tsx";
+import { command } from "../text/commands.ts";
+import { parsed } from "../text/editable.ts";
 import { bytes, clock, count, moment } from "../text/format.ts";
 
 interface Event { at_ms: number; id: string | null; event: { type: string; data: Json } }
@@ -65,7 +67,7 @@ function Watch({ stream, group }: { stream: string; group: string }) {
   const send = async (): Promise<void> => {
     setProblem(null);
     try {
-      await act("stream::set", { stream_name: stream, group_id: group, item_id: item, data: JSON.parse(text) as Json });
+      await act("stream::set", { stream_name: stream, group_id: group, item_id: item, data: parsed(text) });
       toast(`${item} is set.`);
     } catch (error) {
       setProblem(error instanceof SyntaxError ? new Error(`Invalid JSON, nothing was sent: ${error.message}`) : (error as Error));
@@ -89,7 +91,7 @@ function Watch({ stream, group }: { stream: string; group: string }) {
         <div className="card form inner-card">
           <div className="field"><label htmlFor="set-item">Item</label><input id="set-item" className="input mono" value={item} onChange={(event) => setItem(event.target.value)} /></div>
           <div className="field"><label htmlFor="set-data">Data (JSON)</label><textarea id="set-data" className="area" value={text} onChange={(event) => setText(event.target.value)} /></div>
-          <div className="row"><button type="button" className="button primary" disabled={!item} onClick={() => void send()}>Set</button><span className="muted">All subscribers of the group get it.</span><span className="grow" /><CopyAs called={() => { try { return { functionId: "stream::set", payload: { stream_name: stream, group_id: group, item_id: item, data: JSON.parse(text) as Json } }; } catch { return null; } }} /></div>
+          <div className="row"><button type="button" className="button primary" disabled={!item} onClick={() => void send()}>Set</button><span className="muted">All subscribers of the group get it.</span><span className="grow" /><CopyAs called={() => { try { return { functionId: "stream::set", payload: { stream_name: stream, group_id: group, item_id: item, data: parsed(text) } }; } catch { return null; } }} /></div>
           {problem ? <Failure error={problem} /> : null}
         </div>
       ) : null}
@@ -115,11 +117,13 @@ export default function Streams() {
   const system = at("internal") === "true";
   const found = useQuery({ queryKey: ["streams"], queryFn: ({ signal }) => ask<{ stream: StreamRow[] }>("stream::list_all", {}, signal), refetchInterval: 15_000 });
   const streams = (found.data?.stream ?? []).filter((row) => system || !isSystem(row.id));
-  const stream = at("stream");
-  const group = at("group");
+  // Without a choice the first group that there is, so that something is seen at once
+  const first = at("stream") ? undefined : streams.find((row) => row.groups.length > 0);
+  const stream = at("stream") || (first?.id ?? "");
+  const group = at("stream") ? at("group") : (first?.groups[0] ?? "");
   return (
     <>
-      <Head title="Streams" number={found.data ? streams.length : null}>
+      <Head title="Streams" called={() => (stream && group ? { functionId: "stream::list", payload: { stream_name: stream, group_id: group }, command: command(["stream", at("view") === "items" ? "list" : "tail", stream, group]) } : { functionId: "stream::list_all", payload: {}, command: "iii stream list" })} number={found.data ? streams.length : null}>
         <Toggle on={system} onChange={(on) => put({ internal: on ? "true" : null })}>Streams of the engine</Toggle>
       </Head>
       {found.error ? <div className="tools"><Failure error={found.error} retry={() => void found.refetch()} /></div> : null}

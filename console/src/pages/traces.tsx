@@ -1,7 +1,7 @@
 import { useMemo, useState } from "react";
 
 import { useLive } from "../api/live.ts";
-import type { Span } from "../api/types.ts";
+import type { Json, Span } from "../api/types.ts";
 import { act } from "../api/http.ts";
 import { useNow } from "../parts/clock.ts";
 import { useConfirm } from "../parts/dialog.tsx";
@@ -15,6 +15,7 @@ import { Text } from "../parts/text.tsx";
 import { Toggle } from "../parts/toggle.tsx";
 import { TraceDetails } from "../parts/trace-details.tsx";
 import { spanTitle } from "../text/attributes.ts";
+import { tracesCommand } from "../text/commands.ts";
 import { clock, count, duration, milliseconds, moment } from "../text/format.ts";
 import { sorted, type Sortable } from "../text/sorted.ts";
 import { filterBody, FILTERS, ordered, PRESETS } from "../text/trace-filter.ts";
@@ -141,7 +142,7 @@ export default function Traces() {
   });
   return (
     <>
-      <Head title="Traces" number={live.ready ? live.total : null} note={average === null ? "" : `average ${duration(average)}${live.total > rows.length ? `, the newest ${count(rows.length)} shown` : ""}`}>
+      <Head title="Traces" called={() => ({ functionId: "engine::traces::list", payload: body as unknown as Json, command: tracesCommand(at) })} number={live.ready ? live.total : null} note={average === null ? "" : `average ${duration(average)}${live.total > rows.length ? `, the newest ${count(rows.length)} shown` : ""}`}>
         {paused ? <span className="tag warn">paused</span> : null}
         <Toggle on={at("internal") === "true"} onChange={(on) => put({ internal: on ? "true" : null })}>Calls of the engine</Toggle>
         <button type="button" className="button small" onClick={pause} title="p"><Icon name={paused ? "play" : "pause"} size={14} /> {paused ? "Go on" : "Pause"}</button>

@@ -18,6 +18,8 @@ import { LongText, Text } from "../parts/text.tsx";
 import { toast } from "../parts/toast.tsx";
 import { Toggle } from "../parts/toggle.tsx";
 import { shellQuoted } from "../text/copies.ts";
+import { command } from "../text/commands.ts";
+import { parsed as fromJson } from "../text/editable.ts";
 import { duration, moment, span } from "../text/format.ts";
 
 const TONES: Record<string, string> = { http: "info", cron: "warn", queue: "accent", "durable:subscriber": "accent", subscribe: "accent", state: "ok", stream: "ok" };
@@ -56,7 +58,7 @@ function HttpTester({ http }: { http: { method: string; path: string; params: st
     if (missing) { setProblem(new Error(`Missing path parameter: ${missing}`)); return; }
     let parsed: unknown;
     try {
-      parsed = withBody && body.trim() ? JSON.parse(body) : undefined;
+      parsed = withBody && body.trim() ? fromJson(body) : undefined;
     } catch (error) {
       setProblem(new Error(`Invalid JSON in the request body: ${(error as Error).message}`)); return;
     }
@@ -161,7 +163,7 @@ function EventTester({ row }: { row: TriggerRow }) {
   if (!emitter) return null;
   const made = (): { functionId: string; payload: Json } | null => {
     try {
-      return emitter(row, JSON.parse(text) as Json);
+      return emitter(row, fromJson(text));
     } catch {
       return null;
     }
@@ -218,7 +220,7 @@ export default function Triggers() {
   const chosen = useQuery({ queryKey: ["/api/v1/triggers", "one", id, internal], enabled: id !== "", queryFn: async ({ signal }) => (await get<TriggerPage>("/api/v1/triggers", { q: id, internal: true, limit: 50 }, signal)).rows.find((row) => row.id === id) ?? null });
   return (
     <>
-      <Head title="Triggers" number={pages.first?.total}>
+      <Head title="Triggers" called={() => ({ functionId: "engine::triggers::list", payload: {}, ...(at("type") === "http" ? { command: command(["routes"], [["search", at("q")]]) } : at("type") === "cron" ? { command: "iii cron list" } : {}) })} number={pages.first?.total}>
         <Toggle on={internal} onChange={(on) => put({ internal: on ? "true" : null })}>Internal</Toggle>
       </Head>
       <div className="tools">

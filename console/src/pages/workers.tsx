@@ -18,6 +18,7 @@ import { Prose, Text } from "../parts/text.tsx";
 import { failed, toast } from "../parts/toast.tsx";
 import { Toggle } from "../parts/toggle.tsx";
 import { useHistory } from "../parts/history.ts";
+import { command } from "../text/commands.ts";
 import { age, bytes, count, duration, moment, percent, plural, span } from "../text/format.ts";
 import { sorted, type Sortable } from "../text/sorted.ts";
 
@@ -50,7 +51,7 @@ function columns(now: number): Column<WorkerRow>[] {
         </span>
       ),
     },
-    { id: "runtime", title: "Runtime", width: "minmax(84px, 1fr)", sort: true, from: 420, cell: (row) => <span className="row"><Text limit={20}>{runtimeTitle(row)}</Text> <span className="muted"><Text limit={16}>{row.version}</Text></span></span> },
+    { id: "runtime", title: "Runtime", width: "minmax(84px, 1.5fr)", sort: true, from: 420, cell: (row) => <span className="row"><Text limit={20}>{runtimeTitle(row)}</Text> <span className="muted cut"><Text limit={24}>{row.version}</Text></span></span> },
     { id: "address", title: "Address", width: "minmax(90px, 1fr)", from: 860, cell: (row) => <Text mono>{row.ip_address}</Text> },
     { id: "pid", title: "PID", width: "64px", end: true, from: 940, cell: (row) => row.pid ?? <span className="muted">–</span> },
     { id: "functions", title: "Functions", width: "72px", sort: true, end: true, from: 360, cell: (row) => count(row.function_count) },
@@ -218,7 +219,7 @@ export default function Workers() {
   const runtimes = facets(visibleRows, runtimeTitle);
   return (
     <>
-      <Head title="Workers" number={live.ready ? live.rows.filter((row) => !isPart(row)).length : null} note={live.total > live.rows.length ? `the first ${count(live.rows.length)} of ${count(live.total)}` : ""}>
+      <Head title="Workers" called={() => ({ functionId: "engine::workers::list", payload: {}, command: command(["worker", "list"], [["all", internal], ["search", at("q")]]) })} number={live.ready ? live.rows.filter((row) => !isPart(row)).length : null} note={live.total > live.rows.length ? `the first ${count(live.rows.length)} of ${count(live.total)}` : ""}>
         <Toggle on={internal} onChange={(on) => put({ internal: on ? "true" : null })}>Parts of the engine</Toggle>
       </Head>
       <div className="tools">

@@ -3,6 +3,7 @@ import { Link } from "wouter";
 
 import { call, type CallOptions } from "../api/http.ts";
 import type { CallResult, Json } from "../api/types.ts";
+import { parsed } from "../text/editable.ts";
 import { duration } from "../text/format.ts";
 import { CopyAs } from "./copy.tsx";
 import { remembered, useCalls, type PastCall } from "./calls.ts";
@@ -64,7 +65,7 @@ export function CallBox({ functionId, namespace, schema, initial }: { functionId
   const past = useCalls(functionId);
   const area = useRef<HTMLTextAreaElement>(null);
 
-  const input = (): Json => (asForm ? value : (JSON.parse(text) as Json));
+  const input = (): Json => (asForm ? value : parsed(text));
   const put = (next: Json): void => {
     setValue(next);
     setText(JSON.stringify(next, null, 2));
@@ -81,7 +82,7 @@ export function CallBox({ functionId, namespace, schema, initial }: { functionId
       return;
     }
     try {
-      if (metadata.trim()) options.metadata = JSON.parse(metadata) as Json;
+      if (metadata.trim()) options.metadata = parsed(metadata);
     } catch {
       setProblem(new Error("Invalid JSON in the metadata, nothing was sent."));
       return;
@@ -115,7 +116,7 @@ export function CallBox({ functionId, namespace, schema, initial }: { functionId
         <span className="grow" />
         {form ? (
           <div className="segments" role="group" aria-label="Input as">
-            <button type="button" aria-pressed={asForm} onClick={() => { try { setValue(JSON.parse(text) as Json); setAsForm(true); } catch { setProblem(new Error("Invalid JSON in the input: mend it before it can be shown as a form.")); } }}>Form</button>
+            <button type="button" aria-pressed={asForm} onClick={() => { try { setValue(parsed(text)); setAsForm(true); } catch { setProblem(new Error("Invalid JSON in the input: mend it before it can be shown as a form.")); } }}>Form</button>
             <button type="button" aria-pressed={!asForm} onClick={() => { setText(JSON.stringify(value, null, 2)); setAsForm(false); }}>JSON</button>
           </div>
         ) : null}

@@ -16,6 +16,8 @@ function colour(name: string): string {
 }
 
 const GAP = 4;
+const SHORTEST_S = 60;
+const AXIS_PX = 22;
 
 /** Where nothing was measured for a while the line is broken, not drawn through. */
 function withGaps(times: number[], series: (number | null)[][]): uPlot.AlignedData {
@@ -35,6 +37,12 @@ function withGaps(times: number[], series: (number | null)[][]): uPlot.AlignedDa
   return [at, ...values];
 }
 
+/** With one sample or none there is a minute to see, and not the year 1970. */
+function span(low: number | null, high: number | null): [number, number] {
+  const end = high ?? Date.now() / 1000;
+  return low === null || end - low < 4 ? [end - SHORTEST_S, end] : [low, end];
+}
+
 function options(width: number, height: number, lines: Line[], format: (value: number) => string, onHover: (index: number | null) => void): uPlot.Options {
   const axis = { stroke: colour("--ink-3"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: `11px ${colour("--sans")}` };
   return {
@@ -44,10 +52,10 @@ function options(width: number, height: number, lines: Line[], format: (value: n
     cursor: { y: false, points: { size: 5 } },
     legend: { show: false },
     hooks: { setCursor: [(plot) => onHover(plot.cursor.idx ?? null)] },
-    scales: { x: { time: true }, y: { range: (_plot, low, high) => [Math.min(0, low), high > 0 ? high * 1.1 : 1] } },
+    scales: { x: { time: true, range: (_plot, low, high) => span(low, high) }, y: { range: (_plot, low, high) => [Math.min(0, low), high > 0 ? high * 1.1 : 1] } },
     axes: [
-      { ...axis, space: 70, size: 22, values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => clock(tick * 1000).slice(0, step < 60 ? 8 : 5)) },
-      { ...axis, space: 32, size: 52, ...(format === count ? { incrs: WHOLE } : {}), values: (_plot, ticks) => ticks.map(format) },
+      { ...axis, space: 70, size: AXIS_PX, values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => clock(tick * 1000).slice(0, step < 60 ? 8 : 5)) },
+      { ...axis, space: Math.min(32, (height - AXIS_PX) / 3), size: 52, ...(format === count ? { incrs: WHOLE } : {}), values: (_plot, ticks) => ticks.map(format) },
     ],
     series: [
       {},
@@ -56,7 +64,7 @@ function options(width: number, height: number, lines: Line[], format: (value: n
         stroke: colour(line.colour),
         width: 1.5,
         ...(line.fill ? { fill: `color-mix(in srgb, ${colour(line.colour)} 12%, transparent)` } : {}),
-        points: { show: false },
+        points: { show: (plot: uPlot) => plot.data[0].length < 2, size: 4 },
       })),
     ],
   };
@@ -110,8 +118,7 @@ export default function Chart({ times, series, lines, label, format, height = HE
             {line.name} <b>{line.value(shown(index))}</b>
           </span>
         ))}
-        <span className="grow" />
-        <span className="muted">{hovered === null ? "now" : clock((times[hovered] ?? 0) * 1000)}</span>
+        <span className="muted at">{hovered === null ? "now" : clock((times[hovered] ?? 0) * 1000)}</span>
       </figcaption>
     </figure>
   );

@@ -1,7 +1,9 @@
 import { useEffect, useRef, useState } from "react";
 
 import { asCommand, asCurl, asPython, asTypeScript, type Called } from "../text/copies.ts";
+import { engineOption } from "../text/commands.ts";
 import { Icon } from "./icon.tsx";
+import { useSession } from "./session.ts";
 import { toast } from "./toast.tsx";
 
 const SHOWN_MS = 2000;
@@ -48,7 +50,8 @@ export function CopyButton({ text, label, children, small = true }: { text: stri
 }
 
 /** Copy a call in the form that is wanted. */
-export function CopyAs({ called, extra = [] }: { called: () => Called | null; extra?: [string, () => string][] }) {
+export function CopyAs({ called, extra = [], plain = false }: { plain?: boolean; called: () => Called | null; extra?: [string, () => string][] }) {
+  const session = useSession();
   const [open, setOpen] = useState(false);
   const anchor = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -68,7 +71,7 @@ export function CopyAs({ called, extra = [] }: { called: () => Called | null; ex
   }, [open]);
   const forms: [string, (of: Called) => string][] = [
     ["curl", (of) => asCurl(of, location.origin)],
-    ["iii command", asCommand],
+    ["iii command", (of) => `${asCommand(of)}${engineOption(session.engine.url)}`],
     ["Python", asPython],
     ["TypeScript", asTypeScript],
   ];
@@ -79,7 +82,7 @@ export function CopyAs({ called, extra = [] }: { called: () => Called | null; ex
   };
   return (
     <div className="anchor" ref={anchor}>
-      <button type="button" className="button small" aria-haspopup="menu" aria-expanded={open} onClick={() => setOpen(!open)}>
+      <button type="button" className={`button small ${plain ? "plain" : ""}`} title="Copy what this page asks for as curl, command of iii, Python or TypeScript" aria-haspopup="menu" aria-expanded={open} onClick={() => setOpen(!open)}>
         <Icon name="copy" size={14} /> Copy as
       </button>
       {open ? (

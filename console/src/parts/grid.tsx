@@ -1,6 +1,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { memo, useCallback, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
 
+import { ColumnsMenu, Edge, useColumns } from "./columns.tsx";
 import { useKeys } from "./keys.ts";
 
 /** A list of any length: only the rows in sight are in the document. `j`/`k`, arrows and Enter work in it. */
@@ -54,19 +55,20 @@ function useWidth(): [React.RefObject<HTMLDivElement | null>, number] {
   return [element, width];
 }
 
-function Heading<Row>({ column, order, onOrder }: { column: Column<Row>; order: Order | null | undefined; onOrder: ((order: Order) => void) | undefined }) {
+function Heading<Row>({ column, order, onOrder, onSize }: { onSize: (px: number) => void; column: Column<Row>; order: Order | null | undefined; onOrder: ((order: Order) => void) | undefined }) {
   const active = order?.by === column.id;
   const direction = active ? (order.descending ? "descending" : "ascending") : undefined;
   return (
-    <div role="columnheader" className={column.end ? "end" : ""} aria-sort={direction}>
+    <div role="columnheader" data-column={column.id} className={column.end ? "heading end" : "heading"} aria-sort={direction}>
       {column.sort && onOrder ? (
         <button type="button" onClick={() => onOrder({ by: column.id, descending: active ? !order.descending : column.end === true })}>
           {column.title}
-          <span aria-hidden="true">{active ? (order.descending ? "↓" : "↑") : ""}</span>
+          {active ? <span aria-hidden="true">{order.descending ? "↓" : "↑"}</span> : null}
         </button>
       ) : (
-        column.title
+        <span className="cut">{column.title}</span>
       )}
+      <Edge onSize={onSize} />
     </div>
   );
 }
@@ -107,7 +109,9 @@ export function Grid<Row>({ label, columns, total, rowAt, keyOf, selected, onSel
   const [scroller, width] = useWidth();
   const name = useId();
   const [cursor, setCursor] = useState(-1);
-  const shown = useMemo(() => columns.filter((column) => width === 0 || (column.from ?? 0) <= width), [columns, width]);
+  const arranged = useColumns(label, columns, width);
+  const shown = arranged.shown;
+  const widthOf = (id: string): number | null => scroller.current?.querySelector(`[data-column="${CSS.escape(id)}"]`)?.getBoundingClientRect().width ?? null;
   const select = useRef(onSelect);
   useEffect(() => {
     select.current = onSelect;
@@ -160,6 +164,8 @@ export function Grid<Row>({ label, columns, total, rowAt, keyOf, selected, onSel
   };
 
   return (
+    <div className="grid-box">
+    <ColumnsMenu label={label} of={arranged} widthOf={widthOf} />
     <div
       ref={scroller}
       className="grid"
@@ -170,7 +176,7 @@ export function Grid<Row>({ label, columns, total, rowAt, keyOf, selected, onSel
       aria-busy={loading}
       aria-activedescendant={cursor >= first && cursor <= last && cursor >= 0 && total > 0 ? `${name}-${cursor}` : undefined}
       tabIndex={0}
-      style={{ "--columns": shown.map((column) => column.width).join(" ") } as React.CSSProperties}
+      style={{ "--columns": arranged.template } as React.CSSProperties}
       onKeyDown={onKeyDown}
       onScroll={() => {
         // Out of what is known: asking the element would have it laid out again in the midst of each frame
@@ -179,7 +185,7 @@ export function Grid<Row>({ label, columns, total, rowAt, keyOf, selected, onSel
     >
       <div className="grid-head" role="row" aria-rowindex={1}>
         {shown.map((column) => (
-          <Heading key={column.id} column={column} order={order} onOrder={onOrder} />
+          <Heading key={column.id} column={column} order={order} onOrder={onOrder} onSize={(px) => arranged.size(column.id, px)} />
         ))}
       </div>
       {count === 0 ? (
@@ -195,6 +201,7 @@ export function Grid<Row>({ label, columns, total, rowAt, keyOf, selected, onSel
           })}
         </div>
       )}
+    </div>
     </div>
   );
 }

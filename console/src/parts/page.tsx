@@ -1,13 +1,16 @@
 import { useEffect, useId, useRef, useState } from "react";
 
 import { ApiError } from "../api/http.ts";
+import type { Called } from "../text/copies.ts";
 import { count } from "../text/format.ts";
 import { visible } from "../text/visible.ts";
-import { Command } from "./copy.tsx";
+import { Command, CopyAs } from "./copy.tsx";
 import { Icon } from "./icon.tsx";
 import { useKeys } from "./keys.ts";
+import { Text } from "./text.tsx";
 
-export function Head({ title, number, note, children }: { title: string; number?: number | null | undefined; note?: string | undefined; children?: React.ReactNode }) {
+/** `called` is what the page asks the engine for, which can be copied. */
+export function Head({ title, number, note, called, children }: { called?: (() => Called) | undefined; title: string; number?: number | null | undefined; note?: string | undefined; children?: React.ReactNode }) {
   useEffect(() => {
     document.title = `${title} · iii console`;
   }, [title]);
@@ -18,6 +21,7 @@ export function Head({ title, number, note, children }: { title: string; number?
       {note ? <span className="count">{note}</span> : null}
       <span className="grow" />
       {children}
+      {called ? <CopyAs called={called} plain /> : null}
     </header>
   );
 }
@@ -203,7 +207,7 @@ export function Facts({ of }: { of: [string, React.ReactNode][] }) {
       {of.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>
-          <dd>{value ?? "–"}</dd>
+          <dd>{typeof value === "string" ? <Text>{value}</Text> : (value ?? "–")}</dd>
         </div>
       ))}
     </dl>

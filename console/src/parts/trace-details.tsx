@@ -6,10 +6,11 @@ import { ask } from "../api/http.ts";
 import { useChanges } from "../api/live.ts";
 import type { Json, LogRow, Span } from "../api/types.ts";
 import { attribute, payload, spanFunction, spanTitle } from "../text/attributes.ts";
+import { command } from "../text/commands.ts";
 import { clock, count, duration, milliseconds, moment, percent, plural } from "../text/format.ts";
 import { type Bar, hue, layout, type Layout, serviceOf } from "../text/waterfall.ts";
 import { Comparison } from "./comparison.tsx";
-import { CopyButton } from "./copy.tsx";
+import { CopyAs, CopyButton } from "./copy.tsx";
 import { Flame } from "./flame.tsx";
 import { JsonView } from "./json-view.tsx";
 import { LogLines } from "./log-lines.tsx";
@@ -110,6 +111,7 @@ function SpanDetails({ bar, shape, onChoose }: { bar: Bar; shape: Layout; onChoo
       />
       <div className="row wrap">
         {functionId !== null ? <Link className="tag info" href={to("/functions", { id: functionId })}>function <Text mono limit={60}>{functionId}</Text></Link> : null}
+        {functionId !== null && input !== undefined ? <CopyAs called={() => ({ functionId, payload: input })} /> : null}
         {typeof job === "string" ? <Link className="tag info" href={to("/queues", { job })}>its job</Link> : null}
       </div>
       {input !== undefined ? <Block title="Input"><JsonView value={input} label="input" /></Block> : null}
@@ -179,6 +181,7 @@ export function TraceDetails({ id, onClose }: { id: string; onClose: () => void 
         <>
           <span className="tag"><code>{id.slice(0, 12)}</code></span>
           <CopyButton text={id} label="Copy the trace's id" />
+          <CopyAs plain called={() => ({ functionId: "engine::traces::tree", payload: { trace_id: id }, command: command(["trace", id], [["logs", view === "logs"]]) })} />
           {root ? <><span className="tag accent">{duration(shape.endMs - shape.startMs)}</span><span className="tag">{plural(shape.bars.length, "span")}</span><span className="tag">{plural(shape.services.length, "service")}</span>{shape.errors ? <span className="tag bad">{plural(shape.errors, "error")}</span> : null}<span className="muted small-text" title={moment(shape.startMs)}>{clock(shape.startMs, true)}</span></> : null}
         </>
       }

@@ -22,6 +22,8 @@ export interface Called {
   namespace?: string | null;
   timeoutMs?: number | null;
   queue?: string | null;
+  /** of `iii`, where it has one for this and not only `iii trigger` */
+  command?: string;
 }
 
 const ownNamespace = (called: Called): string | null => (called.namespace && called.namespace !== "default" ? called.namespace : null);
@@ -36,6 +38,7 @@ export function asCurl(called: Called, origin: string): string {
 }
 
 export function asCommand(called: Called): string {
+  if (called.command) return called.command;
   const parts = ["iii", "trigger", shellQuoted(called.functionId), "--json", shellQuoted(JSON.stringify(called.payload))];
   const namespace = ownNamespace(called);
   if (namespace) parts.push("--namespace", shellQuoted(namespace));

@@ -26,6 +26,17 @@ async def test_workers_by_page(browser: Browser, place: Place) -> None:
     assert "functions" not in page["rows"][0]
 
 
+async def test_23_check_32_functions_of_modules_are_left_out_on_demand(browser: Browser) -> None:
+    page = (await browser.get("/api/v1/functions?engine=false&limit=500")).body
+    whole = (await browser.get("/api/v1/functions?limit=500")).body
+
+    ids = {row["function_id"] for row in page["rows"]}
+    assert "math::add" in ids
+    assert "state::set" not in ids
+    assert page["hidden"] > whole["hidden"]
+    assert "state::set" in {row["function_id"] for row in whole["rows"]}
+
+
 async def test_functions_are_found_by_text_group_and_worker(browser: Browser) -> None:
     await browser.call("math::add", {"a": 1, "b": 2})
     await browser.call("math::fails", {})

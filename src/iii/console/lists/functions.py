@@ -17,6 +17,7 @@ from iii.console.lists.internal import is_internal_function
 from iii.console.lists.paging import FacetValue, facet, fits, page_query, yes
 from iii.console.lists.spans import SpanSeen, Subject, read_spans, subject_of
 from iii.console.lists.triggers import ShownTrigger, read_triggers, trigger_row
+from iii.console.lists.workers import module_names
 from iii.console.refusal import Refusal
 from iii.protocol.errors import InvocationError
 
@@ -111,10 +112,17 @@ class FunctionStory(Struct, kw_only=True):
 
 async def functions(desk: Desk, query: Mapping[str, str]) -> FunctionPage:
     asked = page_query(query)
-    listed, metrics, triggers = await asyncio.gather(
-        desk.read_as(_Functions, LIST, _ASKED), _figures(desk), read_triggers(desk)
+    listed, metrics, triggers, modules = await asyncio.gather(
+        desk.read_as(_Functions, LIST, _ASKED),
+        _figures(desk),
+        read_triggers(desk),
+        module_names(desk) if query.get("engine") == "false" else _nobody(),
     )
-    rows = [row for row in listed.functions if yes(query, "internal") or not row.internal]
+    rows = [
+        row
+        for row in listed.functions
+        if (yes(query, "internal") or not row.internal) and row.worker_name not in modules
+    ]
     found = [
         row
         for row in rows
@@ -137,6 +145,10 @@ async def functions(desk: Desk, query: Mapping[str, str]) -> FunctionPage:
         namespaces=facet(row.namespace for row in rows),
         hidden=len(listed.functions) - len(rows),
     )
+
+
+async def _nobody() -> frozenset[str]:
+    return frozenset()
 
 
 async def _figures(desk: Desk) -> dict[str, FunctionFigure]:

@@ -42,6 +42,12 @@ async def worker_rows(desk: Desk) -> list[bytes]:
     return [_without_functions(row) for row in found.workers]
 
 
+async def module_names(desk: Desk) -> frozenset[str]:
+    """What serves functions of the engine itself."""
+    found = [msgspec.json.decode(row, type=_Worker) for row in await worker_rows(desk)]
+    return frozenset(each.name for each in found if each.runtime == "engine" and each.name is not None)
+
+
 _members = msgspec.json.Decoder(dict[str, Raw])
 _encode = msgspec.json.Encoder().encode
 
