@@ -46,8 +46,9 @@ DAMAGE = r"""() => {
   let length = 0;
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     if (node.nodeType === Node.TEXT_NODE) {
+      if (node.parentElement.closest("textarea")) continue; // as it is, to be edited
       length += node.data.length;
-      if (hidden.test(node.data) && !node.parentElement.closest("textarea")) found.push(`text of ${node.parentElement.outerHTML.slice(0, 120)}`);
+      if (hidden.test(node.data)) found.push(`text of ${node.parentElement.outerHTML.slice(0, 120)}`);
       continue;
     }
     for (const name of ["title", "aria-label", "aria-description", "aria-roledescription", "placeholder", "alt"])
