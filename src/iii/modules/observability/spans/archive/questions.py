@@ -17,9 +17,10 @@ import msgspec
 from iii.modules.observability.spans.archive.narrowed import Narrowed, narrowed
 from iii.modules.observability.spans.facets import Facets
 from iii.modules.observability.spans.groups import group
+from iii.modules.observability.spans.listed import select
 from iii.modules.observability.spans.requests import TraceGroup, TracesGroupByInput
 from iii.modules.observability.spans.row import Common, Row
-from iii.modules.observability.spans.selection import COMMON_KEYS, DURATIONS, TRACES_OF_PREFIX, Selection, select
+from iii.modules.observability.spans.selection import COMMON_KEYS, DURATIONS, TRACES_OF_PREFIX, Selection
 from iii.modules.observability.spans.tags import tags_of
 from iii.modules.observability.spans.traces import Traces
 from iii.modules.observability.spans.tree import Collapse, tree
