@@ -37,7 +37,7 @@ class Clicks:
         what.first.click()
 
 
-def test_from_the_demo_to_why_a_job_died_in_five_clicks(browser: Browser, demo: Demo) -> None:
+def test_23_check_41_from_the_demo_to_why_a_job_died_in_five_clicks(browser: Browser, demo: Demo) -> None:
     clicks = Clicks()
     with Window(browser, demo.console_url) as window:
         page = window.open()
