@@ -46,8 +46,7 @@ def new_span_end() -> str:
         try:
             return _span_ends.pop()
         except IndexError:
-            digits = os.urandom(8 * _SPANS_AT_ONCE).hex()
-            _span_ends.extend([f"{digits[at : at + 16]}-01" for at in range(0, len(digits), 16)])
+            _span_ends.extend(f"{os.urandom(8 * _SPANS_AT_ONCE).hex('-', 8).replace('-', '-01 ')}-01".split())
 
 
 def new_traceparent() -> str:
@@ -56,9 +55,8 @@ def new_traceparent() -> str:
         try:
             return _traceparents.pop()
         except IndexError:
-            digits = os.urandom(24 * _SPANS_AT_ONCE).hex()
-            ends = range(32, len(digits), 48)
-            _traceparents.extend([f"00-{digits[at - 32 : at]}-{digits[at : at + 16]}-01" for at in ends])
+            traces = os.urandom(16 * _SPANS_AT_ONCE).hex("-", 16).split("-")
+            _traceparents.extend([f"00-{trace}-{new_span_end()}" for trace in traces])
 
 
 _BLOCK_BITS = 12

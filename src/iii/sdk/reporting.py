@@ -87,7 +87,7 @@ class Reporting:
     def greeted(self, features: Iterable[str]) -> None:
         """What the engine has. Of one that telemetry goes to instead nothing is known; it does not see payloads either."""
         if self.telemetry is not None and not self._options.otel_config.engine_ws_url:
-            self.telemetry.spans.compact = TRACES_V1 in features
+            self.telemetry.spans.know_engine(TRACES_V1 in features)
 
     def start(self) -> None:
         """On the loop."""

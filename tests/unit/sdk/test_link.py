@@ -282,15 +282,22 @@ class Interrupted:
     def close(self) -> None: ...
 
 
-async def test_the_rest_of_a_frame_goes_before_what_the_loop_added_meanwhile(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+async def interrupted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    bench = Bench()
+    interrupted = Interrupted(lambda: bench.outbox.add(Outgoing(b"of the loop")))
+    monkeypatch.setattr("iii.sdk.outbox._own_socket", lambda transport: interrupted)
+    bench.connect()
+    yield bench
+    bench.disconnect()
+    bench.near.close()
+    bench.far.close()
+
+
+async def test_the_rest_of_a_frame_goes_before_what_the_loop_added_meanwhile(interrupted: Bench) -> None:
     """Else another message would stand in the middle of that frame."""
-    of_the_loop = Outgoing(b"of the loop")
-    own = bench.outbox._own_socket
-    monkeypatch.setattr(bench.outbox, "_own_socket", Interrupted(lambda: bench.outbox.add(of_the_loop)))
+    bench = interrupted
     assert bench.outbox.send_now(Outgoing(b"of a thread"))
-    monkeypatch.setattr(bench.outbox, "_own_socket", own)
     assert bench.backlog.held_bytes == 6 + len(b"of a thread") - 3
     bench.turn()
     rest, frame = bench.written
