@@ -17,7 +17,7 @@ from iii.console.live import figures
 from iii.engine.discovery import channels, function_rows, sessions, trigger_rows, worker_rows
 from iii.modules.observability import module as observability
 from iii.modules.observability import records
-from iii.modules.observability.metrics import alerts
+from iii.modules.observability.metrics import alerts, engine_series
 from iii.modules.observability.spans import requests as spans
 from iii.modules.queue import requests as queue
 from iii.modules.stream import subscribers
@@ -27,7 +27,7 @@ ANSWERS: tuple[type[msgspec.Struct], ...] = (
     logging_in.SessionSeen, calls.CallOutcome, audit.ActionRow, overview.Overview, functions.FunctionPage, functions.FunctionStory,
     function_rows.FunctionDetail, triggers.TriggerPage, triggers.DueSchedules, flow.FlowMap, figures.MetricsSample, figures.Rate,
     worker_rows.WorkerRow, trigger_rows.RegisteredTriggerRow,
-    trigger_rows.TriggerTypeRow, queue.TopicStats, queue.DeadLetterRow, queue.JobStatus, queue.JobPayload, queue.BacklogPage, queue.Past, channels.ChannelList, sessions.SessionList, subscribers.SubscriberList, logins.LoginRow, alerts.AlertState, observability.ComponentHealth,
+    trigger_rows.TriggerTypeRow, queue.TopicStats, queue.DeadLetterRow, queue.JobStatus, queue.JobPayload, queue.BacklogPage, queue.Past, channels.ChannelList, sessions.SessionList, subscribers.SubscriberList, logins.LoginRow, alerts.AlertState, engine_series.SeriesList, observability.ComponentHealth,
     spans.ListedSpan, records.LogRecord,
 )  # fmt: skip
 """What pages read; what these are made of follows by itself."""

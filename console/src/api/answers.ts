@@ -196,6 +196,20 @@ export interface EngineSeen {
   url: string;
 }
 
+/** One series of one metric, as it is now. */
+export interface EngineSeries {
+  name: string;
+  unit: string;
+  kind: "counter" | "gauge" | "histogram";
+  description: string;
+  labels: Record<string, string>;
+  value?: number;
+  count?: number;
+  sum?: number;
+  bounds?: number[];
+  buckets?: number[];
+}
+
 /** A value, and how many rows have it. */
 export interface FacetValue {
   value: string;
@@ -446,6 +460,13 @@ export interface RightsRow {
   registers_trigger_types: boolean;
   calls_urls: boolean;
   prefix: string | null;
+}
+
+export interface SeriesList {
+  series: EngineSeries[];
+  total: number;
+  names: string[];
+  at_ms: number;
 }
 
 export interface SessionList {

@@ -23,7 +23,7 @@ READ_MS = 10_000
 READS = Patterns(
     [
         "engine::functions::*", "engine::workers::list", "engine::workers::info", "engine::triggers::*", "engine::trigger-types::*",
-        "engine::registered-triggers::*", "engine::metrics::list", "engine::rollups::list", "engine::alerts::list",
+        "engine::registered-triggers::*", "engine::metrics::list", "engine::metrics::series", "engine::rollups::list", "engine::alerts::list",
         "engine::health::check", "engine::logs::list", "engine::traces::list", "engine::traces::tree", "engine::traces::group_by",
         "engine::sampling::rules", "engine::queue::list_topics", "engine::queue::topic_stats", "engine::queue::dlq_topics",
         "engine::queue::dlq_messages", "engine::queue::job", "engine::queue::jobs", "engine::queue::history", "engine::queue::payload", "state::get", "state::list", "state::list_groups", "state::list_keys",

@@ -65,7 +65,7 @@ class RemoteConsole(NamedTuple):
 async def serve(told: RemoteConsole) -> None:
     """Until SIGINT or SIGTERM. Raises StartFailure: the port cannot be had. ValueError: the URL cannot be used."""
     door = OutsideDoor(told.url, told.headers, told.tls)
-    server = ConsoleServer(told.config, OutsideEntrance(door, told.token), _place_of(told, door.address))
+    server = ConsoleServer(told.config, OutsideEntrance(door, told.token), place_of(told, door.address))
     server.live.engine(False)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -83,16 +83,17 @@ async def serve(told: RemoteConsole) -> None:
             await asyncio.gather(door.close(), server.close())
 
 
-def _place_of(told: RemoteConsole, address: str) -> Callable[[], EnginePlace]:
-    """Raises ValueError: a file of certificates is unusable."""
+def place_of(told: RemoteConsole, address: str) -> Callable[[], EnginePlace]:
+    """Where the engine is, with its certificates as they are then. Raises ValueError: a file of certificates is unusable."""
     place = EnginePlace("remote", address, told.host, told.http_port, told.stream_port)
     if not told.engine_tls:
         return lambda: place
     url = f"wss://{in_url(told.host)}"
     tls = ClientTls(InitOptions(tls=told.tls).tls_options, url)
+    tls.context_for(url)  # which warns, once, of certificates that are not verified
 
     def now() -> EnginePlace:
-        found = tls.context_for(url)
+        found = tls.context_for(url, warns=False)
         return place._replace(http_tls=found, stream_tls=found)
 
     return now

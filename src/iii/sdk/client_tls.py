@@ -57,8 +57,11 @@ class ClientTls:
             except BadTlsFile as error:
                 raise ValueError(f"tls: {error.option}: {error}") from None
 
-    def context_for(self, url: str) -> TlsClient | None:
-        """For one connection; None without TLS. Raises ConnectionError: a file is unusable."""
+    def context_for(self, url: str, *, warns: bool = True) -> TlsClient | None:
+        """For one connection; None without TLS. Raises ConnectionError: a file is unusable.
+
+        `warns`: the log says that certificates are not verified.
+        """
         if not _is_tls(url):
             return None
         try:
@@ -67,7 +70,7 @@ class ClientTls:
             if self._context is None:
                 raise ConnectionError(str(error)) from None
             FILES_UNUSABLE(reason=str(error))
-        if self._insecure:
+        if self._insecure and warns:
             INSECURE(address=masked(url))
         assert self._context is not None
         return TlsClient(self._context, self.server_name)

@@ -21,6 +21,9 @@ CALLER = "_caller_worker_id"  # put into object payloads by the engine (I10)
 
 _READABLE = "use a dataclass, a TypedDict, a msgspec.Struct, a pydantic model, or Any"
 _PROBLEMS = 10  # of one value, in one error
+_KINDS = {
+    str: "str", int: "int", float: "float", bool: "bool", list: "array", dict: "object", type(None): "null",
+}  # fmt: skip
 _TWO_PATHS = re.compile(r" - at `\$([^`]*)` - at `\$([^`]*)`$")
 
 
@@ -306,8 +309,16 @@ def pydantic_problems(error: ValueError, value: Any) -> str:
     if errors is None:
         return str(error)
     found = errors()
-    texts = [f"{each['msg']} - at `{_path(each['loc'], value)}`" for each in found[:_PROBLEMS]]
+    texts = [f"{each['msg']}{_got(each)} - at `{_path(each['loc'], value)}`" for each in found[:_PROBLEMS]]
     return "; ".join(texts) + (f"; and {len(found) - _PROBLEMS} more" if len(found) > _PROBLEMS else "")
+
+
+def _got(problem: dict[str, Any]) -> str:
+    """What a value of a wrong type is, as msgspec says it; pydantic 1 does not tell."""
+    if "input" not in problem or not problem["type"].endswith("_type"):
+        return ""
+    kind = _KINDS.get(type(problem["input"]))
+    return "" if kind is None else f", got `{kind}`"
 
 
 def _path(location: Sequence[str | int], value: Any) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from iii.console.desk import Desk
 from iii.console.lists import triggers as lists
+from iii.console.lists.flow import flow
 from iii.console.lists.schedule import upcoming_ms
 from iii.protocol.cron_expression import Expression
 
@@ -45,6 +46,32 @@ async def test_others_have_a_turn_after_each_schedule(make: Any, query: dict[str
 
     assert len(found.rows) == _COUNT
     assert turns >= _COUNT
+
+
+class _FlowDesk:
+    async def read_as(self, kind: type[Any], function_id: str, payload: object = None, timeout_ms: int = 0) -> Any:
+        if "traces" in function_id:
+            return msgspec.json.decode(b'{"spans":[],"total":0}', type=kind)
+        config = {"api_path": "a", "http_method": "GET"}
+        rows = [{"id": f"{n}", "trigger_type": "http", "function_id": "f", "config": config} for n in range(5_000)]
+        return msgspec.json.decode(msgspec.json.encode({"registered_triggers": rows}), type=kind)
+
+
+async def test_23_5_others_have_turns_while_triggers_are_put_into_the_map() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.ensure_future(others())
+    found = await flow(cast("Desk", _FlowDesk()), {})
+    beside.cancel()
+
+    assert len(found.edges) == 1
+    assert turns >= 10
 
 
 class _Counted(Expression):

@@ -43,7 +43,12 @@ def call(function_id: str) -> Act:
 
 def run(payload: bytes) -> Act:
     message = InvokeFunction(function_id="f", data=msgspec.Raw(payload))
-    return lambda recorder: recorder.handler_span(message).succeeded(b"{}")
+    return lambda recorder: handled(recorder, message).succeeded(b"{}")
+
+
+def handled(recorder: SpanRecorder, message: InvokeFunction) -> Any:
+    """The span of a handler, in a context of its own, as an executor has one for each."""
+    return copy_context().run(recorder.handler_span, message)
 
 
 def test_17_9_spans_leave_as_they_are_secrets_and_all(recorder: SpanRecorder, sent: list[bytes]) -> None:
@@ -92,7 +97,7 @@ def test_17_9_an_answer_tells_no_trace_and_its_span_has_the_result(recorder: Spa
     message = InvokeFunction(odd, msgspec.Raw(b"1"), odd, traceparent=f"{PARENT}-01")
     handler: Any = SimpleNamespace(declares_result=False)
 
-    answer = success(handler, message, {"result": None}, recorder.handler_span(message))
+    answer = success(handler, message, {"result": None}, handled(recorder, message))
 
     assert answer is not None
     assert msgspec.json.decode(answer) == {
@@ -119,13 +124,12 @@ def test_17_9_a_sampled_parent_is_believed_and_others_are_looked_at(
     """ "": nothing is recorded."""
     message = InvokeFunction("f", msgspec.Raw(b"1"), traceparent=traceparent)
 
-    def handle() -> None:
-        recorder.handler_span(message).succeeded(b"2")
-        token = current_trace.set(TraceContext(traceparent, None))
+    def call_within() -> None:
+        current_trace.set(TraceContext(traceparent, None))
         recorder.call_span("f").ended(None)
-        current_trace.reset(token)
 
-    copy_context().run(handle)
+    handled(recorder, message).succeeded(b"2")
+    copy_context().run(call_within)
     recorder.flush()
     parents = [span.parent for frame in sent for span in read(frame[4:]).spans]
     assert parents == ([] if recorded == "" else [recorded, recorded])

@@ -253,6 +253,28 @@ def test_all_that_is_wrong_is_told_within_bounds() -> None:
     assert refused.value.message.endswith("; and 20 more")
 
 
+class Wanted(pydantic.BaseModel):
+    """Whose fields say what they want."""
+
+    number: int = 0
+    text: str = ""
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ('{"number": [1]}', "Input should be a valid integer, got `array` - at `$.number`"),
+        ('{"number": null}', "Input should be a valid integer, got `null` - at `$.number`"),
+        ('{"text": true}', "Input should be a valid string, got `bool` - at `$.text`"),
+        ('{"number": "x"}', "Input should be a valid integer, unable to parse string as an integer - at `$.number`"),
+    ],
+)
+def test_08_s7_3_a_value_of_a_wrong_type_is_told_with_its_own(sent: str, message: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read(Wanted, sent)
+    assert refused.value.message == message
+
+
 def test_text_of_a_request_becomes_what_the_hint_says() -> None:
     for hint, text, value in [
         (int, "7", 7),

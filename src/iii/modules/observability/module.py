@@ -26,6 +26,7 @@ from iii.modules.observability.logs.room import LogRoom
 from iii.modules.observability.logs.triggers import LogTriggers
 from iii.modules.observability.metrics.alert_edits import AlertEdits
 from iii.modules.observability.metrics.alerts import Alerts
+from iii.modules.observability.metrics.engine_series import SeriesFunctions
 from iii.modules.observability.metrics.functions import MetricFunctions
 from iii.modules.observability.metrics.room import MetricRoom
 from iii.modules.observability.nothing import Nothing
@@ -87,7 +88,7 @@ class Observability(Module):
     description = "OpenTelemetry-based traces, metrics, logs, alerts, and sampling."
     mandatory = True
     Config: ClassVar = ObservabilityConfig
-    parts = (TraceFunctions, WatchedSpans, LogRoom, MetricFunctions, Alerts, AlertEdits, Tracing)
+    parts = (TraceFunctions, WatchedSpans, LogRoom, MetricFunctions, SeriesFunctions, Alerts, AlertEdits, Tracing)
 
     def __init__(self, engine: Engine, config: ObservabilityConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
@@ -112,6 +113,8 @@ class Observability(Module):
             return self.watched
         if kind is MetricFunctions:
             return self.metrics.functions
+        if kind is SeriesFunctions:
+            return self.metrics.series
         if kind is Alerts:
             return self.metrics.alerts
         if kind is Tracing:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from iii.modules.observability.metrics.alerts import Alerts
+from iii.modules.observability.metrics.engine_series import SeriesFunctions
 from iii.modules.observability.metrics.function_sums import function_sums
 from iii.modules.observability.metrics.functions import Durations, MetricFunctions
 from iii.modules.observability.metrics.instruments import instruments
@@ -35,7 +36,7 @@ PROMETHEUS_OPEN = LogEvent(
 
 class MetricRoom:
     """Attributes:
-    functions, alerts: what is served.
+    functions, alerts, series: what is served.
     """
 
     def __init__(self, engine: Engine, config: ObservabilityConfig, signals: Signals, durations: Durations) -> None:
@@ -46,6 +47,7 @@ class MetricRoom:
         self._lag = LoopLag(engine.clock)
         self.functions = MetricFunctions(engine, self._store, self._rollups, durations)
         self.alerts = Alerts(engine, self._store, self._webhooks)
+        self.series = SeriesFunctions(engine.clock, self.instruments)
         self._config = config
         self._engine = engine
         self._began = engine.clock.time_ms() * 1_000_000

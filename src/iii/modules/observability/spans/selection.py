@@ -59,9 +59,10 @@ class Selection:
         return PageOfRows(self.offset, self.limit, self.descending, self.key, by_duration, self.now)
 
     @property
-    def by_facet(self) -> bool:
-        """Whether what spans have in common tells which are listed, but for their times."""
-        return not (self.filters or (self.everywhere and (self.name or self.pairs)))
+    def other_filters(self) -> int:
+        """How many there are beside attributes."""
+        pairs = bool(self.pairs) and not self.everywhere
+        return len(self.filters) - pairs - len(self.excluded)
 
     @property
     def by_level(self) -> bool:

@@ -90,10 +90,10 @@ QUESTIONS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("few", [0, 10**6])
+@pytest.mark.parametrize(("few", "sparse"), [(0, 200), (10**6, 0), (10**6, 200)])
 @pytest.mark.parametrize("small", [2, 256])
 def test_06_7_5_lists_are_the_same_before_and_after_spans_are_written_down(
-    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, few: int, small: int
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, few: int, sparse: int, small: int
 ) -> None:
     before = [listed(connection, limit=5, sort_order="desc", **each) for each in QUESTIONS]
     assert [total for _, total in before[:5]] == [20, 2560, 80, 80, SPANS]
@@ -101,6 +101,7 @@ def test_06_7_5_lists_are_the_same_before_and_after_spans_are_written_down(
     assert sealed(connection) == [0, 1, 2, 3]  # spans of the others may still become a parent or a child
     monkeypatch.setattr(narrowed, "_FEW", few)
     monkeypatch.setattr(narrowed, "_FEW_TRACES", few)
+    monkeypatch.setattr(narrowed, "_SPARSE", sparse)
     monkeypatch.setattr(blocks, "_SMALL", small)
     assert [listed(connection, limit=5, sort_order="desc", **each) for each in QUESTIONS] == before
 

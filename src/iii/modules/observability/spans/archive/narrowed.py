@@ -13,6 +13,7 @@ from iii.storage.transactions import Connection
 
 _FEW = 4_000  # spans that are looked up by their ids
 _FEW_TRACES = 1_000  # traces whose spans are
+_SPARSE = 200  # if of less than such a part of the traces something is listed, only their spans are looked at
 _OTHERS = 2  # at most such a part of all spans is counted one by one
 
 
@@ -54,7 +55,14 @@ def narrowed(connection: Connection, selection: Selection, commons: Mapping[int,
     )
 
 
+def _are_all(connection: Connection, found: Matches) -> bool:
+    (spans,) = connection.execute("SELECT ifnull(sum(roots + others), 0) FROM facets").fetchone()
+    return found.count >= int(spans)
+
+
 def _by_ids(connection: Connection, found: Matches) -> Narrowed:
+    if _are_all(connection, found):
+        return Narrowed()
     if found.count <= _FEW:
         source = "json_each(?) j CROSS JOIN spans s ON s.id = j.value"
         return Narrowed(source, (json.dumps(found.ids()),), all=False)
@@ -88,7 +96,11 @@ def _listed(connection: Connection, found: Matches, facets: Sequence[int], every
     query = f"""
         SELECT count(*) FROM json_each(?) j CROSS JOIN spans s ON s.id = j.value
         WHERE s.facet IN (SELECT value FROM json_each(?)) {"" if everywhere else "AND s.root > 0"}"""
-    (loose,) = connection.execute(query, (json.dumps(list(found.loose)), json.dumps(facets))).fetchone()
+    wanted = json.dumps(facets)
+    if found.count <= _FEW:
+        (few,) = connection.execute(query, (json.dumps(found.ids()), wanted)).fetchone()
+        return int(few)
+    (loose,) = connection.execute(query, (json.dumps(list(found.loose)), wanted)).fetchone()
     return found.count_listed(set(facets), everywhere) + int(loose)
 
 
@@ -101,20 +113,28 @@ def _by_level(connection: Connection, blocks: Blocks, selection: Selection, comm
         if len(named) < len(commons):
             levels.append(_named(connection, named, known))
     if selection.pairs:
-        levels.append(blocks.having(selection.pairs).traces(known))
+        found = blocks.having(selection.pairs)
+        if not _are_all(connection, found):
+            levels.append(found.traces(known))
     if not levels:
         return Narrowed()
     traces = set.intersection(*levels)
-    return Narrowed() if len(traces) >= known else _by_traces(connection, blocks, traces, commons)
+    return Narrowed() if len(traces) >= known else _by_traces(connection, blocks, traces, commons, known)
 
 
 def _by_traces(
-    connection: Connection, blocks: Blocks, traces: Collection[int], commons: Mapping[int, Common]
+    connection: Connection, blocks: Blocks, traces: Collection[int], commons: Mapping[int, Common], known: int
 ) -> Narrowed:
-    if len(traces) <= _FEW_TRACES:
-        source = "json_each(?) j CROSS JOIN spans s ON s.trace = j.value"
-        return Narrowed(source, (json.dumps(list(traces)),), all=False)
+    few = json.dumps(list(traces)) if len(traces) <= _FEW_TRACES else ""
+    source = "json_each(?) j CROSS JOIN spans s ON s.trace = j.value"
+    if few and len(traces) * _SPARSE < known:
+        return Narrowed(source, (few,), all=False)
     connection.create_function("of_traces", 1, traces.__contains__)
+
+    def of_few(facets: Sequence[int]) -> int:
+        wanted = "s.facet IN (SELECT value FROM json_each(?))" if len(facets) < len(commons) else "? IS NOT NULL"
+        query = f"SELECT count(*) FROM {source} WHERE {wanted}"
+        return int(connection.execute(query, (few, json.dumps(facets))).fetchone()[0])
 
     def of_facets(facets: Sequence[int]) -> int:
         return sum(trace in traces for (trace,) in connection.execute(_OF_FACETS, (json.dumps(facets),)))
@@ -129,7 +149,7 @@ def _by_traces(
             total += sum(trace in traces for (trace,) in found)
         return total - of_facets(unwanted)
 
-    return Narrowed(conditions=(("of_traces(s.trace)", ()),), all=False, counting=count)
+    return Narrowed(conditions=(("of_traces(s.trace)", ()),), all=False, counting=of_few if few else count)
 
 
 def _are_few(connection: Connection, facets: Sequence[int]) -> bool:

@@ -10,7 +10,7 @@ import heapq
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from iii.modules.observability.spans.archive.narrowed import Narrowed, narrowed
 from iii.modules.observability.spans.archive.rows import COLUMNS, JOINED, ArchivedRows
@@ -216,10 +216,12 @@ class Questions:
             condition, start, skip = _behind(self._execute, selection, (source, where, bound), skip)
             where, bound = f"{where} AND {condition}", (*bound, start)
         order = _order_of(selection)
-        facets_too = "CROSS JOIN facets f ON f.id = s.facet" if "f." in order else ""
-        query = f"""
-            SELECT s.id FROM {source} CROSS JOIN traces t ON t.id = s.trace {facets_too}
-            WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"""
+        source = f"{source} CROSS JOIN traces t ON t.id = s.trace"
+        if selection.sort_by in COMMON_KEYS:
+            source = f"{source} CROSS JOIN facets f ON f.id = s.facet"
+            condition, last = _until(self._execute, selection, (source, where, bound), skip + limit)
+            where, bound = f"{where} AND {condition}", (*bound, *last)
+        query = f"SELECT s.id FROM {source} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"
         rows = self._rows.having([id_ for (id_,) in self._execute(query, (*bound, limit, skip))])
         return sorted(rows, key=selection.key, reverse=selection.descending)
 
@@ -245,15 +247,14 @@ class Questions:
 
     def _by_facet(self, selection: Selection) -> bool:
         """Whether facets tell which spans are listed, but for their times."""
-        return self._narrowed.all and len(selection.filters) == len(selection.excluded)
+        return self._narrowed.all and not selection.other_filters
 
     def _is_counted(self, selection: Selection) -> bool:
         """Whether how many there are is known without a look at each."""
         if selection.since is not None or selection.until is not None:
             return False
-        pairs = bool(selection.pairs) and not selection.everywhere
-        others = len(selection.filters) - pairs - len(selection.excluded)
-        return (self._narrowed.counting is not None and not others) or self._by_facet(selection)
+        counting = self._narrowed.counting is not None
+        return (counting and not selection.other_filters) or self._by_facet(selection)
 
     def _is_scarce(self, selection: Selection, held: int) -> bool:
         """Whether those of the facets are found sooner by their facets than by their start."""
@@ -317,9 +318,22 @@ class Questions:
         return conditions, values
 
 
-def _behind(
-    execute: Callable[..., Any], selection: Selection, asked: tuple[str, str, tuple[Any, ...]], skip: int
-) -> tuple[str, int, int]:
+_Asked: TypeAlias = tuple[str, str, tuple[Any, ...]]
+"""Where rows are looked for, what they fulfil, and what is bound to that."""
+
+
+def _until(execute: Callable[..., Any], selection: Selection, asked: _Asked, end: int) -> tuple[str, tuple[str, ...]]:
+    """What the rows before a place fulfil, with what is bound: the index has not their ids, by which they are sorted at last."""
+    source, where, bound = asked
+    direction, before = ("DESC", ">=") if selection.descending else ("ASC", "<=")
+    place = f"{_ORDERS[selection.sort_by or '']}, t.trace_id"
+    order = ", ".join(f"{column} {direction}" for column in place.split(", "))
+    query = f"SELECT {place} FROM {source} WHERE {where} ORDER BY {order} LIMIT 1 OFFSET ?"
+    last = execute(query, (*bound, max(end - 1, 0))).fetchone()
+    return ("TRUE", ()) if last is None else (f"({place}) {before} (?, ?)", last)
+
+
+def _behind(execute: Callable[..., Any], selection: Selection, asked: _Asked, skip: int) -> tuple[str, int, int]:
     """What rows behind many others fulfil, with what is bound, and how many of those do: what is passed is not looked up."""
     direction, before, since = ("DESC", ">", "<=") if selection.descending else ("ASC", "<", ">=")
     source, where, bound = asked

@@ -1,4 +1,4 @@
-"""Rules of alerts are changed by call (16 §6.1)."""
+"""What the console asks of observability: rules of alerts are changed (16 §6.1), the engine's metrics are listed (16 §5.1)."""
 
 from __future__ import annotations
 
@@ -124,3 +124,14 @@ async def test_16_6_1_a_session_gets_nothing_by_a_rule(trusted: iii.Worker, oper
     await rules(trusted, lambda found: "many" in found)
     assert (await ask(operator, "engine::alerts::delete", {"name": "many"}))["deleted"]
     await rules(trusted, lambda found: set(found) == {"of the file"})
+
+
+async def test_16_5_1_the_engine_tells_its_own_metrics(operator: iii.Worker) -> None:
+    answer = await ask(operator, "engine::metrics::series", {"names": ["iii.connections", "iii.event_loop.*"]})
+
+    assert {"iii.connections", "iii.event_loop.lag", "iii.invocations.total"} <= set(answer["names"])
+    assert {row["name"]: row["kind"] for row in answer["series"]} == {
+        "iii.connections": "gauge", "iii.event_loop.lag": "histogram",
+    }  # fmt: skip
+    code, _ = await code_of(operator, "engine::metrics::series", {"limit": 501})
+    assert code
