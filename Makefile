@@ -50,6 +50,10 @@ check: $(STAMP) ## format, lint, types, imports, docs as the source says
 console: ## the console's front end, built into src/iii/console/assets (needs Node)
 	@.ci/console build
 
+.PHONY: pictures
+pictures: $(STAMP) ## how the console's main pages look, which the tests compare: look at them before you commit them (needs Chromium)
+	@$(BIN)/python -m tests.console.pictures
+
 .PHONY: unit
 unit: $(STAMP) ## tests of parts, in seconds: no sockets, fake clock
 	@$(BIN)/python -m pytest -q tests/unit $(wildcard tests/property)

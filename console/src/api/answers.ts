@@ -231,6 +231,13 @@ export interface FlowNode {
   p95_ms: number | null;
 }
 
+/** Subscriptions of one group that fit the request. */
+export interface FollowedGroup {
+  stream_name: string;
+  group_id: string;
+  count: number;
+}
+
 /** Everything about one function; what it does not have is absent. */
 export interface FunctionDetail {
   function_id: string;
@@ -326,6 +333,18 @@ export interface LogRecord {
   service_name: string;
   instrumentation_scope_name?: string;
   instrumentation_scope_version?: string;
+}
+
+/** One login that is open. */
+export interface LoginRow {
+  id: string;
+  who: string;
+  address: string | null;
+  roles: string[];
+  since_ms: number;
+  seen_ms: number;
+  pages: number;
+  own: boolean;
 }
 
 /** Of all functions of workers together, since the sample before; null: what the visitor may not see. */
@@ -512,6 +531,23 @@ export interface SpanLink {
   span_id: string;
   trace_state: string | null;
   attributes: [string, string][];
+}
+
+export interface SubscriberList {
+  subscribers: SubscriberRow[];
+  total: number;
+  groups: FollowedGroup[];
+}
+
+/** One subscription of one client of the stream port. */
+export interface SubscriberRow {
+  id: string;
+  stream_name: string;
+  group_id: string;
+  item_id: string | null;
+  ip_address: string | null;
+  since_ms: number;
+  synced: boolean;
 }
 
 export interface TopicStats {

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "iii stream"
 _MODULE = "iii-stream"
+_PAGE = 500  # subscribers that are printed
 _DESCRIPTION = """\
 Reads and writes the items of streams, and follows their events.
 
@@ -25,6 +26,8 @@ Reads and writes the items of streams, and follows their events.
   set NAME GROUP ITEM VALUE     set an item; VALUE is read as JSON if it is valid JSON, else as text
   delete NAME GROUP ITEM        remove an item; succeeds for an unknown item too
   send NAME GROUP TYPE [VALUE]  send an event that is not stored to all who follow the group
+  subscribers [NAME [GROUP [ITEM]]]
+                                print who follows a stream, a group or an item
   tail NAME [GROUP]             print a line for each event, until Ctrl-C: time, type (create, update, delete, or a custom
                                 type), item, data"""
 _EXAMPLES = f"""\
@@ -39,7 +42,7 @@ examples:
 exit codes: 0 done, 1 unknown item or the call failed, 2 wrong usage"""
 _USAGE = {
     "list": "[NAME GROUP]", "get": "NAME GROUP ITEM", "set": "NAME GROUP ITEM VALUE", "delete": "NAME GROUP ITEM",
-    "send": "NAME GROUP TYPE [VALUE]", "tail": "NAME [GROUP]",
+    "send": "NAME GROUP TYPE [VALUE]", "subscribers": "[NAME [GROUP [ITEM]]]", "tail": "NAME [GROUP]",
 }  # fmt: skip
 
 
@@ -48,7 +51,7 @@ def build_parser() -> Parser:
     parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} {'|'.join(_USAGE)} [NAME [GROUP …]] [options]", _EXAMPLES)
     parser.add_argument("words", nargs="*", help="subcommand and its arguments")
     parser.add_argument(
-        "--json", action="store_true", help="tail: print each event as one line of JSON; list: print a JSON list"
+        "--json", action="store_true", help="tail: print each event as one line of JSON; list, subscribers: print JSON"
     )
     add_address_options(parser)
     return parser
@@ -75,6 +78,8 @@ def run(arguments: list[str]) -> int:
         case ["send", name, group, kind, *values] if len(values) <= 1:
             data = value_of(values[0]) if values else None
             _ask(address, "stream::send", name, group, type=kind, data=data)
+        case ["subscribers", *names] if len(names) <= 3:
+            _subscribers(address, names, options.json)
         case []:
             parser.print_help()
             return USAGE_ERROR
@@ -114,6 +119,34 @@ def _streams(address: Address, as_json: bool) -> None:
         print_table(["STREAM", "GROUP"], [[row["id"], group] for row in rows for group in row["groups"]])
     else:
         print("No streams.")
+
+
+def _subscribers(address: Address, names: list[str], as_json: bool) -> None:
+    from iii.cli.engine_call import asked
+    from iii.cli.output import print_table
+    from iii.cli.worker import age
+
+    request = {**dict(zip(("stream_name", "group_id", "item_id"), names, strict=False)), "limit": _PAGE}
+    answer = asked(address, "stream", "engine::streams::subscribers", request, _MODULE).result
+    rows, now_ms = answer["subscribers"], int(time.time() * 1000)
+    if as_json:
+        _print(rows)
+        return
+    if not rows:
+        print("No subscribers.")
+        return
+    print_table(
+        ["STREAM", "GROUP", "ITEM", "ADDRESS", "FOR", "ID"],
+        [
+            [
+                row["stream_name"], row["group_id"], row["item_id"] or "-", row["ip_address"] or "-",
+                age(now_ms - row["since_ms"]), row["id"],
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+    if answer["total"] > len(rows):
+        print(f"… and {answer['total'] - len(rows)} more; name a stream and a group to see fewer")
 
 
 def _tail(address: Address, name: str, group: str | None, as_json: bool) -> None:

@@ -16,7 +16,8 @@ from iii.console.desk import Desk
 from iii.console.door import EngineAway
 from iii.console.gate import ConsoleGate
 from iii.console.refusal import Refusal, refusal_of
-from iii.console.visitor import Admitting, Sessions, Visitor
+from iii.console.sessions import Sessions
+from iii.console.visitor import Admitting, Visitor
 from iii.protocol.errors import InvocationError
 from iii.protocol.limits import CONSOLE_BODY_BYTES, CONSOLE_BODY_S
 from iii.protocol.log_event import LogEvent

@@ -29,7 +29,7 @@ READS = Patterns(
         "engine::queue::dlq_messages", "engine::queue::job", "engine::queue::jobs", "engine::queue::history", "state::get", "state::list", "state::list_groups", "state::list_keys",
         "state::list_entries", "stream::get", "stream::list", "stream::list_groups", "stream::list_all", "configuration::list",
         "configuration::get", "configuration::schema", "configuration::running", "engine::observers::*", "engine::channels::list",
-        "engine::access::sessions",
+        "engine::access::sessions", "engine::streams::subscribers",
     ]
 )  # fmt: skip
 """Functions that change nothing: calls of them are not written down."""

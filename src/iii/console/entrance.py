@@ -52,7 +52,8 @@ class InsideEntrance:
         caller = VisitingCaller(Guard(access, engine.router, engine.registry, engine.clock, ip_address))
         # What an auth function allows is not in the identity: two of its logins are never taken for the same
         key = new_csrf() if rights.by_auth_function else rights.identity or rights.who
-        return Visitor(InsideDoor(engine, self._events, caller), rights.who, key, new_csrf())
+        door = InsideDoor(engine, self._events, caller)
+        return Visitor(door, rights.who, key, new_csrf(), rights.identity or rights.who, rights.roles)
 
 
 class _Pending:

@@ -21,7 +21,7 @@ ACTIONS = (
     "engine::queue::resume", "engine::queue::purge", "engine::queue::cancel", "engine::invocations::cancel", "state::set", "state::delete",
     "state::compare_and_set", "stream::set", "stream::delete", "stream::send", "publish", "iii::durable::publish", "configuration::set",
     "configuration::delete", "configuration::get", "engine::logs::clear", "engine::traces::clear", "engine::alerts::evaluate",
-    "engine::register_trigger", "engine::unregister_trigger",
+    "engine::register_trigger", "engine::unregister_trigger", "engine::console::logins",
 )  # fmt: skip
 """What pages have buttons for, so that they show those that would be refused as such."""
 
@@ -34,7 +34,7 @@ class EngineSeen(Struct):
     """The engine that the console shows."""
 
     connected: bool
-    url: str
+    url: str  # empty before the login
 
 
 class ConsolePlace(NamedTuple):
@@ -89,7 +89,7 @@ class LoggingIn:
             refused=[] if visitor is None else visitor.door.refused(ACTIONS),
             may_proxy=visitor is not None and visitor.door.may_proxy,
             mode=place.mode,
-            engine=place.engine,
+            engine=place.engine if visitor is not None else EngineSeen(place.engine.connected, ""),
         )
 
     async def _login(self, request: web.Request) -> web.Response:
@@ -114,7 +114,7 @@ class LoggingIn:
             reception.sessions.end(earlier)
         response = json_response(self._described(visitor))
         response.set_cookie(
-            reception.cookie(), reception.sessions.begin(visitor), path="/", httponly=True, samesite="Strict",
+            reception.cookie(), reception.sessions.begin(visitor, request.remote), path="/", httponly=True, samesite="Strict",
             secure=_is_encrypted(request),
         )  # fmt: skip
         return response

@@ -21,10 +21,12 @@ from iii.console.live.hub import FollowedTopics
 from iii.console.live.socket import LiveSocket
 from iii.console.live.topics import topics_of
 from iii.console.logging_in import ConsolePlace, EngineSeen, LoggingIn
+from iii.console.logins import LoginRoutes
 from iii.console.pages import PageRoutes
 from iii.console.port import ConsolePort
 from iii.console.proxy import Proxy
-from iii.console.visitor import Admitting, Sessions
+from iii.console.sessions import Sessions
+from iii.console.visitor import Admitting
 from iii.net.listening import in_url, listen, port_of
 from iii.net.picows_side import TlsClient
 from iii.net.server_tls import server_tls
@@ -94,6 +96,7 @@ class ConsoleServer:
         reception = self._reception
         routes = [
             *LoggingIn(reception, self._described).routes(),
+            *LoginRoutes(reception).routes(),
             *CallRoutes(reception).routes(),
             *backend_routes(reception),
             *list_routes(reception),

@@ -1,14 +1,13 @@
-"""Who uses the console, and the logins that are open (23 §3)."""
+"""Who uses the console, and who is let in (23 §3)."""
 
 from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from iii.console.door import EngineDoor
-from iii.protocol.limits import CONSOLE_SESSIONS
 
 
 class Visitor:
@@ -17,14 +16,26 @@ class Visitor:
     Attributes:
         who: for the log.
         key: visitors with the same one have the same rights, and share what is pushed.
+        account: logins with the same one are of the same token, or of what an auth function says of them.
+        roles: names of roles, for people.
         csrf: what a request that changes something has to repeat; None: there is no cookie that could be abused.
     """
 
-    def __init__(self, door: EngineDoor, who: str, key: str, csrf: str | None = None) -> None:
+    def __init__(
+        self,
+        door: EngineDoor,
+        who: str,
+        key: str,
+        csrf: str | None = None,
+        account: str | None = None,
+        roles: Sequence[str] = (),
+    ) -> None:
         self.door = door
         self.who = who
         self.key = key
         self.csrf = csrf
+        self.account = key if account is None else account
+        self.roles = roles
         self._ended: list[Callable[[], None]] = []
         self._over = False
 
@@ -38,6 +49,11 @@ class Visitor:
             told()
         self._ended.append(told)
         return lambda: self._ended.remove(told) if told in self._ended else None
+
+    @property
+    def pages(self) -> int:
+        """WebSockets that end with it."""
+        return len(self._ended)
 
     def end(self) -> None:
         """The login is over."""
@@ -70,55 +86,6 @@ class Admitting(Protocol):
 
     async def admit(self, token: str, ip_address: str | None) -> Visitor:
         """Raises LoginRefused, EngineAway."""
-
-
-class Sessions:
-    """Open logins, by the secret in the cookie; each ends when it has not been used for a while."""
-
-    def __init__(self, idle_s: float, now: Callable[[], float]) -> None:
-        self._idle_s = idle_s
-        self._now = now
-        self._open: dict[str, tuple[Visitor, float]] = {}
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def begin(self, visitor: Visitor) -> str:
-        """The secret of a new one; at the limit one of the same visitor ends, else any: that which was not used for longest."""
-        self.expire()
-        while len(self._open) >= CONSOLE_SESSIONS:
-            own = (each for each, (other, _) in self._open.items() if other.key == visitor.key)
-            self.end(next(own, next(iter(self._open))))
-        secret = secrets.token_urlsafe(32)
-        self._open[secret] = (visitor, self._now())
-        return secret
-
-    def find(self, secret: str) -> Visitor | None:
-        """Whose it is; that counts as use."""
-        self.expire()
-        found = self._open.pop(secret, None)
-        if found is None:
-            return None
-        self._open[secret] = (found[0], self._now())  # last again
-        return found[0]
-
-    def end(self, secret: str) -> None:
-        found = self._open.pop(secret, None)
-        if found is not None:
-            found[0].end()
-
-    def end_all(self) -> None:
-        for secret in list(self._open):
-            self.end(secret)
-
-    def expire(self) -> None:
-        """End those that were not used for too long; the first was not used for longest."""
-        before = self._now() - self._idle_s
-        while self._open:
-            secret, (_, used_at) = next(iter(self._open.items()))
-            if used_at >= before:
-                return
-            self.end(secret)
 
 
 def new_csrf() -> str:

@@ -152,6 +152,10 @@ BUFFERED_REGISTRATIONS = 100_000
 
 # When more bytes of telemetry of workers wait to be read, further frames are dropped and counted. (06 §2.11)
 TELEMETRY_WAITING_BYTES = 128 * MIB
+# Longest compact frame of spans; a longer one is dropped and counted. (17 §9)
+COMPACT_FRAME_BYTES = 512 * KIB
+# Longest payload of a span in a compact frame; a frame with a longer one is dropped and counted. (17 §9)
+COMPACT_PAYLOAD_BYTES = 64 * KIB
 
 # -- Connections
 # Longest time from accepting a connection to its complete request head; set with `handshake_timeout_ms`. (01 §1.1)

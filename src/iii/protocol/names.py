@@ -40,10 +40,12 @@ LARGE_MESSAGES = "large-messages.v1"  # a feature: the receiver takes 64 MiB (L1
 OBSERVE_V1 = "observe.v1"  # a feature: observers, and the messages about them (21 §1)
 OBSERVE_V2 = "observe.v2"  # a feature: hosts say which observers a call is for
 LOCAL_DISPATCH = "local-dispatch.v1"  # a feature: the worker calls functions of its own by itself where it may
+TRACES_V1 = "traces.v1"  # a feature: compact frames of spans, and answers without trace context (17 §9)
 FEATURES = (
     OBSERVE_V1,
     OBSERVE_V2,
     LOCAL_DISPATCH,
+    TRACES_V1,
 )  # of this engine: parts of the protocol that it has as a whole (N12)
 REPLICA = "replica.v1"  # a feature: the worker is one of several copies, which may share a name (P10)
 

@@ -1,4 +1,4 @@
-"""Telemetry frames: binary messages of four ASCII letters and OTLP/JSON (06 §2.2)."""
+"""Telemetry frames: binary messages of four ASCII letters and OTLP/JSON, or spans of our SDK (06 §2.2)."""
 
 from enum import Enum
 
@@ -7,6 +7,7 @@ class TelemetryKind(Enum):
     SPANS = b"OTLP"
     METRICS = b"MTRC"
     LOGS = b"LOGS"
+    COMPACT_SPANS = b"SPNS"
 
 
 _KINDS = {kind.value: kind for kind in TelemetryKind}

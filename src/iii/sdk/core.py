@@ -83,8 +83,7 @@ class WorkerCore:
         self, url: str, options: InitOptions, loop: asyncio.AbstractEventLoop, *, owns_loop: bool = False
     ) -> None:
         """`owns_loop`: it runs for this worker alone, on a thread of ours."""
-        self.loop = loop
-        self._owns_loop = owns_loop
+        self.loop, self._owns_loop = loop, owns_loop
         self.name = options.name_of_a_worker()
         self.process_id = os.getpid()
         self.rejected: RegistrationRejected | None = None
@@ -268,6 +267,7 @@ class WorkerCore:
     def _on_registered(self, message: WorkerRegistered) -> None:
         self._registered = message
         self.observers.greeted(message.features or ())
+        self.reporting.greeted(message.features or ())
 
     def _on_drained(self, message: DrainWorker) -> None:
         """No further call comes: this worker asked for that, or somebody who may."""

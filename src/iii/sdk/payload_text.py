@@ -6,12 +6,10 @@ from typing import Any
 import msgspec
 
 from iii.protocol.limits import SHOWN_PAYLOAD_BYTES
-from iii.protocol.secrets import may_hold_secret
+from iii.protocol.shown_payload import shown_payload
 from iii.sdk.encoding import to_plain
 from iii.sdk.process_end import ends_process
-from iii.sdk.redacted_text import redacted_text
 
-MARKER = '..."[TRUNCATED]"'
 _NO_JSON = b'"[unserializable]"'
 
 
@@ -28,21 +26,6 @@ def payload_json(value: Any) -> bytes:
         if ends_process(error):
             raise
         return _NO_JSON
-
-
-def shown_payload(json: bytes, limit_bytes: int) -> tuple[str, bool]:
-    """As `redact_and_truncate`, of JSON or of its beginning.
-
-    It is cut first: what is behind the cut is not looked at, so a payload of 64 MiB costs no more than its beginning.
-    """
-    cut = len(json) > limit_bytes
-    text = json[:limit_bytes].decode(errors="ignore") if cut else json.decode(errors="replace")
-    if may_hold_secret(text):
-        text = redacted_text(text)
-    if not cut and (len(text) * 4 <= limit_bytes or len(text.encode()) <= limit_bytes):
-        return text, False
-    marker = MARKER.encode()[:limit_bytes]
-    return text.encode()[: limit_bytes - len(marker)].decode(errors="ignore") + marker.decode(), True
 
 
 def payload_limit_bytes() -> int:

@@ -44,6 +44,7 @@ class ProviderSpans:
 
     def __init__(self, provider: TracerProvider, sink: FrameSink, marks: Mapping[str, str], interval_ms: float) -> None:
         """`marks` are added to the provider's resource, and give way to it."""
+        self.compact = False  # which it never is
         exporter = _FrameExporter(sink, {**marks, **provider.resource.attributes, "iii.otlp.kind": "standard"})
         self._processor = BatchSpanProcessor(
             exporter, schedule_delay_millis=interval_ms, export_timeout_millis=_EXPORT_TIMEOUT_MS

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from iii.protocol.names import TRACES_V1
 from iii.sdk.calls import Refusal
 from iii.sdk.client_tls import ClientTls
 from iii.sdk.connection import EngineConnection
@@ -81,6 +82,11 @@ class Reporting:
                 "worker.meter needs OpenTelemetry, the extra `otel` of iii-py; in a checkout: pip install '.[otel]'"
             ) from error
         return NoOpMeter("iii")
+
+    def greeted(self, features: Iterable[str]) -> None:
+        """What the engine has. Of one that telemetry goes to instead nothing is known; it does not see payloads either."""
+        if self.telemetry is not None and not self._options.otel_config.engine_ws_url:
+            self.telemetry.spans.compact = TRACES_V1 in features
 
     def start(self) -> None:
         """On the loop."""

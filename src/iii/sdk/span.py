@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from msgspec import Struct
-
 from iii.protocol.ids import new_span_end, new_traceparent
 from iii.protocol.limits import SPAN_ATTRIBUTES, SPAN_CHARACTERS, SPAN_EVENTS
+from iii.protocol.span_record import SpanRecord
 from iii.protocol.traceback_text import shown
 from iii.protocol.tracecontext import valid_traceparent
 from iii.sdk.attribute_text import attribute_text, event_text
@@ -26,31 +25,19 @@ INTERNAL, CLIENT = 1, 3  # as OTLP numbers them
 UNSET, OK, ERROR = 0, 1, 2
 
 
-class ActiveSpan(Struct, gc=False):
+def _nowhere(_span: ActiveSpan, _size: int) -> None: ...
+
+
+class ActiveSpan(SpanRecord, gc=False):
     """One span; it is sent once it has ended. A Struct, out of the collector's sight, because hundreds wait to be sent.
 
     Attributes:
         gather: takes it when it has ended, with the bytes of its payloads, attributes and events.
-        function_id: of the call or handler; an attribute that most spans have.
-        parent: the parent's `traceparent`, if it has one.
-        traceparent, baggage: what calls made inside it hand on; each entry of the baggage is an attribute too (06 §2.7).
-        attributes, events: as JSON.
         dropped: how many attributes, and how many events, had no room.
+        characters: of attributes and events.
     """
 
-    gather: Callable[[ActiveSpan, int], None]
-    name: str
-    kind: int
-    function_id: str | None
-    parent: str | None
-    traceparent: str
-    baggage: str | None
-    start_ns: int
-    end_ns: int = 0
-    status: int = UNSET
-    description: str = ""
-    attributes: dict[str, str] | None = None
-    events: list[str] | None = None
+    gather: Callable[[ActiveSpan, int], None] = _nowhere
     dropped: tuple[int, int] = (0, 0)
     characters: int = 0
 
@@ -116,17 +103,7 @@ class ActiveSpan(Struct, gc=False):
 
 
 class RecordedHandler(ActiveSpan, gc=False):
-    """The span of a handler, with what came in and went out.
-
-    Attributes:
-        shown_bytes: of each payload, at most; 0 if payloads are not wanted.
-        came: None if they are not.
-        went: the result, or what was answered instead.
-    """
-
-    shown_bytes: int = 0
-    came: bytes | None = None
-    went: bytes = b""
+    """The span of a handler, with what came in and went out."""
 
     def succeeded(self, result: bytes) -> str:
         self.status = OK
@@ -169,7 +146,9 @@ def begin(
     """A span that begins now, as child of a valid parent, or of nobody."""
     parent = valid_traceparent(traceparent) if traceparent else None
     own = new_traceparent() if parent is None else parent[:36] + new_span_end()
-    return span(gather, name, kind, function_id, parent, own, baggage, time.time_ns())
+    begun = span(name, kind, function_id, parent, own, baggage, time.time_ns())
+    begun.gather = gather
+    return begun
 
 
 class Sampler:

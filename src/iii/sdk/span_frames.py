@@ -10,10 +10,10 @@ from functools import lru_cache, partial
 from json.encoder import encode_basestring
 
 from iii.protocol.secrets import may_hold_secret
+from iii.protocol.shown_payload import shown_payload
 from iii.protocol.tracecontext import baggage_values
 from iii.sdk.attribute_text import attributes_text, json_text
 from iii.sdk.otlp import LARGEST_ITEM_BYTES, item_or_none
-from iii.sdk.payload_text import shown_payload
 from iii.sdk.span import ERROR, OK, ActiveSpan, RecordedHandler
 
 FrameSink = Callable[[bytes], None]

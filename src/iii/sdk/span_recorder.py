@@ -14,6 +14,7 @@ from msgspec import Struct
 from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import InvokeFunction
+from iii.sdk.compact_spans import compact_frame
 from iii.sdk.otlp import span_envelope
 from iii.sdk.payload_text import payload_limit_bytes, payloads_wanted
 from iii.sdk.span import CLIENT, INTERNAL, ActiveSpan, RecordedHandler, Sampler, begin, beginning
@@ -62,12 +63,17 @@ class SpanRecorder:
     Args:
         sink: takes frames, and must not block.
         interval_s: between the end of a span and the frame that carries it, at most.
+
+    Attributes:
+        compact: whether who gets the frames reads compact ones.
     """
 
     def __init__(
         self, sink: FrameSink, resource: dict[str, str], interval_s: float, loop: asyncio.AbstractEventLoop
     ) -> None:
+        self.compact = False
         self._sink = sink
+        self._resource = resource
         self._envelope = span_envelope(SCOPE, resource)
         self._shown_bytes = payload_limit_bytes() if payloads_wanted() else 0
         self._interval_s = interval_s
@@ -164,10 +170,17 @@ class SpanRecorder:
     def flush(self) -> None:
         """Send all that has ended."""
         ended, self._ended, self._waiting_bytes = self._ended, [], 0
-        self._hand_on(ended)
+        for start in range(0, len(ended), BATCH_SPANS):
+            self._hand_on(ended[start : start + BATCH_SPANS])
 
     def _hand_on(self, ended: list[tuple[ActiveSpan, int]]) -> None:
-        for frame in self._envelope.frames(encoded_spans([span for span, _ in ended])):
+        spans = [span for span, _ in ended]
+        if self.compact and spans and (len(spans) > 1 or ended[0][1] <= BATCH_BYTES):
+            frame = compact_frame(self._resource, spans)
+            if frame is not None:
+                self._sink(frame)
+                return
+        for frame in self._envelope.frames(encoded_spans(spans)):
             self._sink(frame)
 
     def end_after_fork(self) -> None:

@@ -42,7 +42,13 @@ class RequestSpan(_WithTrace, Protocol):
 
 
 class SpanMaker(Protocol):
-    """Makes the spans of one worker."""
+    """Makes the spans of one worker.
+
+    Attributes:
+        compact: whether who gets them reads compact frames.
+    """
+
+    compact: bool
 
     def call_span(self, function_id: str) -> CallSpan:
         """Around a call, as child of what runs."""

@@ -1,5 +1,6 @@
 """`iii state` and `iii stream tail` against a running engine (issue 5)."""
 
+import asyncio
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import aiohttp
 import pytest
 
 import iii as sdk
@@ -92,13 +94,36 @@ def test_a_large_scope_is_listed_whole(iii: Iii, engine: RunningEngine) -> None:
         (["state", "get", "s"], "wrong number of arguments; usage: iii state get SCOPE KEY"),
         (["state", "drop"], "unknown command 'iii state drop' (expected get, set, delete, list or watch)"),
         (["stream", "tail"], "wrong number of arguments; usage: iii stream tail NAME"),
-        (["stream", "head"], "unknown command 'iii stream head' (expected list, get, set, delete, send or tail)"),
+        (
+            ["stream", "head"],
+            "unknown command 'iii stream head' (expected list, get, set, delete, send, subscribers or tail)",
+        ),
     ],
 )
 def test_wrong_usage(iii: Iii, arguments: list[str], text: str) -> None:
     done = iii(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert text in done.stderr
+
+
+async def test_24_10_subscribers(iii: Iii, engine: RunningEngine) -> None:
+    async def asked(*arguments: str) -> str:
+        done = await asyncio.to_thread(iii, "stream", "subscribers", *arguments, "--url", engine.url())
+        return done.stdout
+
+    assert await asked("chat") == "No subscribers.\n"
+    port = engine.wait_for(r"clients_connect_to\W+ws://[^:]+:(\d+)")[1]
+    async with (
+        aiohttp.ClientSession() as browser,
+        browser.ws_connect(f"ws://127.0.0.1:{port}/stream/chat/room-1/m1") as client,
+    ):
+        await client.receive(timeout=60)  # the snapshot
+        shown = (await asked("chat", "room-1")).splitlines()
+        rows = json.loads(await asked("--json"))
+
+    assert shown[0].split() == ["STREAM", "GROUP", "ITEM", "ADDRESS", "FOR", "ID"]
+    assert shown[1].split()[:4] == ["chat", "room-1", "m1", "127.0.0.1"]
+    assert [(row["stream_name"], row["group_id"], row["item_id"]) for row in rows] == [("chat", "room-1", "m1")]
 
 
 def test_no_engine_and_no_arguments(iii: Iii) -> None:

@@ -43,6 +43,7 @@ async def test_without_a_login_nothing_is_told(stranger: Browser) -> None:
     session = (await stranger.get("/api/v1/session")).body
 
     assert (session["login_required"], session["logged_in"], session["csrf"]) == (True, False, None)
+    assert session["engine"]["url"] == ""
     for path in ("/api/v1/workers", "/api/engine/_console/workers", "/api/v1/functions", "/ws/live"):
         answer = await stranger.get(path)
         assert (answer.status, answer.body["code"]) == (401, "LOGIN_REQUIRED"), path
@@ -126,6 +127,34 @@ async def test_actions_are_in_the_log_with_who_and_from_where(stranger: Browser,
     assert "console.action" in log
     assert "a-secret-value" not in log
     assert ADMIN not in log
+
+
+async def test_23_3_an_admin_sees_logins_and_ends_them(stranger: Browser, guarded: Place) -> None:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as jar:
+        observer = Browser(guarded.console, jar)
+        await observer.login(OBSERVER)
+        assert (await observer.get("/api/v1/logins")).status == 403
+        assert (await observer.post("/api/v1/logins/end", {"id": "x"})).status == 403
+        assert (await stranger.login(ADMIN)).body["engine"]["url"].startswith("ws://")
+        async with observer.live() as live:
+            await live.message("hello")
+            rows = (await stranger.get("/api/v1/logins?sort=who&q=observer")).body["rows"]
+            own = (await stranger.get("/api/v1/logins?q=admin")).body["rows"]
+            (shown,) = [row for row in rows if row["pages"]]
+            answer = await stranger.post("/api/v1/logins/end", {"id": shown["id"]})
+            closed = await live.socket.receive(timeout=60)
+        again = await stranger.post("/api/v1/logins/end", {"id": shown["id"]})
+        bad = await stranger.post("/api/v1/logins/end", {})
+
+        assert (shown["who"], shown["address"], shown["roles"], shown["own"]) == (
+            "observer", "127.0.0.1", ["observer"], False,
+        )  # fmt: skip
+        assert shown["since_ms"] <= shown["seen_ms"]
+        assert [row["own"] for row in own].count(True) == 1
+        assert (answer.status, answer.body, closed.data) == (200, {"ended": True}, 4401)
+        assert (again.status, again.body["code"], bad.status) == (404, "UNKNOWN_LOGIN", 400)
+        assert (await observer.get("/api/v1/workers")).status == 401
+    assert "console.action" in await logged(guarded.engine, "observer from 127.0.0.1")
 
 
 async def test_after_the_logout_the_session_is_worth_nothing(stranger: Browser) -> None:

@@ -44,6 +44,10 @@ def spans(socket: FakeConnection) -> list[dict[str, Any]]:
     ]
 
 
+def compact_frames(socket: FakeConnection) -> int:
+    return sum(each.startswith(b"SPNS") for each in list(socket.binary))
+
+
 def records(socket: FakeConnection) -> list[dict[str, Any]]:
     return [
         record
@@ -227,6 +231,23 @@ def test_08_check_60_spans_travel_as_frames_on_their_own_socket(
         "iii.payload.truncated": False,
         "iii.payload.ok": True,
     }
+
+
+def test_17_9_only_an_engine_that_reads_compact_frames_gets_them(engine: FakeEngine, connect: Connect) -> None:
+    """And only for its own workers: whoever gets the telemetry of those of others did not see the payloads."""
+    engine.features = ["traces.v1"]
+    near = connect(worker_name="near", otel=FAST_OTEL)
+    socket = engine.telemetry_socket()
+    engine.connection(1)
+    near.trigger({"function_id": "engine::workers::register", "payload": {}})
+    engine.wait(lambda: compact_frames(socket))
+
+    far = connect(worker_name="far", otel={**FAST_OTEL, "engine_ws_url": engine.url})
+    engine.connection(2)
+    far.trigger({"function_id": "engine::workers::register", "payload": {}})
+    other = engine.wait(lambda: next((each for each in engine.telemetry_sockets if each is not socket), None))
+    engine.wait(lambda: spans(other))
+    assert (spans(socket), compact_frames(other)) == ([], 0)
 
 
 @pytest.mark.parametrize("kind", ["sync", "async", "awaitable"])

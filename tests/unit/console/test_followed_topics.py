@@ -117,6 +117,33 @@ async def test_many_topics_are_looked_at_by_few_at_a_time() -> None:
     assert looks.most <= 4
 
 
+async def test_23_6_slow_looks_of_one_visitor_hold_up_no_other() -> None:
+    looks, theirs = _Looks(), _Looks()
+    theirs.wanted, started, release = 1, asyncio.Event(), asyncio.Event()
+
+    class Slow(Topic):
+        def __init__(self, params: bytes) -> None:
+            self.feed = ChangedFeed()
+
+        async def look(self, desk: Desk) -> bool:
+            with looks.one():
+                started.set()
+                await release.wait()
+            return False
+
+    hub = FollowedTopics({**topics(theirs), "state": Slow})
+    joined = [hub.join(desk(), "state", params(number), number, nothing)[0] for number in range(20)]
+    async with asyncio.timeout(60):
+        await started.wait()
+        joined.append(hub.join(desk("other"), "workers", params(0), 20, nothing)[0])
+        await theirs.enough.wait()
+    for number, name in enumerate(joined):
+        hub.leave(name, number)
+    release.set()
+
+    assert looks.most == 4
+
+
 async def test_the_past_of_few_visitors_is_kept() -> None:
     hub = FollowedTopics(topics(_Looks()))
     for number in range(50):

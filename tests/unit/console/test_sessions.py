@@ -9,7 +9,8 @@ from iii.console.config import ConsoleConfig
 from iii.console.door import EngineDoor
 from iii.console.outside_entrance import OutsideEntrance
 from iii.console.serving import ConsoleServer, EnginePlace
-from iii.console.visitor import Sessions, Visitor, new_csrf
+from iii.console.sessions import Sessions
+from iii.console.visitor import Visitor, new_csrf
 from iii.protocol.limits import CONSOLE_SESSIONS
 
 
@@ -20,8 +21,8 @@ class Time:
         return self.now_s
 
 
-def visitor(key: str = "key") -> Visitor:
-    return Visitor(cast("EngineDoor", None), "somebody", key, new_csrf())
+def visitor(key: str = "key", account: str | None = None) -> Visitor:
+    return Visitor(cast("EngineDoor", None), "somebody", key, new_csrf(), account, ("observer",))
 
 
 def test_a_login_lasts_as_long_as_it_is_used() -> None:
@@ -93,3 +94,38 @@ def test_who_logs_in_all_the_time_ends_no_login_of_others() -> None:
 
     assert len(sessions) == CONSOLE_SESSIONS
     assert sessions.find(others) is not None
+
+
+def test_23_3_logins_that_an_auth_function_lets_in_make_room_for_each_other() -> None:
+    """Each has a key of its own, since their rights may differ; their account is the same."""
+    sessions = Sessions(60, Time())
+    others = [sessions.begin(visitor("another")) for _ in range(3)]
+    for number in range(CONSOLE_SESSIONS + 5):
+        sessions.begin(visitor(f"unique {number}", "auth function"))
+
+    assert len(sessions) == CONSOLE_SESSIONS
+    assert all(sessions.find(each) is not None for each in others)
+
+
+def test_23_3_where_everybody_has_one_login_the_oldest_makes_room() -> None:
+    sessions = Sessions(60, Time())
+    secrets = [sessions.begin(visitor(f"token {number}")) for number in range(CONSOLE_SESSIONS)]
+
+    newest = sessions.begin(visitor("the last"))
+
+    assert [sessions.find(each) is not None for each in (secrets[0], secrets[1], newest)] == [False, True, True]
+
+
+def test_23_3_a_login_is_ended_by_its_id() -> None:
+    time = Time()
+    sessions, ended = Sessions(60, time), list[str]()
+    mine = visitor()
+    secret = sessions.begin(mine, "10.0.0.1")
+    mine.when_ended(lambda: ended.append("told"))
+    time.now_s = 5.0
+    (login,) = sessions
+
+    assert (login.address, login.begun_at, login.used_at, login.visitor.pages) == ("10.0.0.1", 0.0, 0.0, 1)
+    assert sessions.end_by_id("another") is None
+    assert sessions.end_by_id(login.id) is login
+    assert (sessions.find(secret), ended) == (None, ["told"])

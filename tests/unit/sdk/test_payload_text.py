@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iii.protocol.limits import SHOWN_PAYLOAD_BYTES as MOST
+from iii.protocol.redacted_text import REDACTED, redacted_text
 from iii.protocol.secrets import without_secrets
-from iii.sdk.payload_text import MARKER, payload_limit_bytes, redact_and_truncate, shown_payload
-from iii.sdk.redacted_text import REDACTED, redacted_text
+from iii.protocol.shown_payload import MARKER, shown_payload
+from iii.sdk.payload_text import payload_limit_bytes, redact_and_truncate
 from tests.machine import scaled
 
 

@@ -64,6 +64,8 @@ def subject_of(span: SpanSeen) -> Subject | None:
     if word == "queue":
         return Subject("topic", (span.attribute("queue") or span.name).partition("::")[0])
     function_id = span.attribute("iii.function.id", "function_id", "faas.invoked_name")
+    if function_id is None and word == "execute":  # Node's SDK says it nowhere else
+        function_id = span.name.removeprefix("execute ")
     if function_id is None:
         return None
     store = _STORES.get(function_id.partition("::")[0])

@@ -16,6 +16,7 @@ from iii.protocol.log_event import LogEvent
 
 if TYPE_CHECKING:
     from iii.console.desk import Desk
+    from iii.console.live.look_turns import LookTurns
     from iii.console.live.topic import Topic
 
 LOOK_FAILED = LogEvent(
@@ -31,14 +32,14 @@ _AGAIN_S = 1.0  # after one that failed
 
 class Following:
     """Args:
-        looks: that all topics share: so many looks at once.
+        looks: so many at once, with the other topics of the visitor and of all.
         crowd: factor of the pause after each look.
 
     Attributes:
         failure: why nothing can be shown; None: it can.
     """
 
-    def __init__(self, topic: Topic, desk: Desk, looks: asyncio.Semaphore, crowd: Callable[[], float]) -> None:
+    def __init__(self, topic: Topic, desk: Desk, looks: LookTurns, crowd: Callable[[], float]) -> None:
         self.topic = topic
         self.failure: InvocationError | None = None
         self._desk = desk

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakValueDictionary
 
 from msgspec import Raw
 
 from iii.console.live.following import Following
+from iii.console.live.look_turns import LookTurns
 from iii.console.refusal import Refusal
 from iii.protocol.limits import CONSOLE_TOPICS
 
@@ -22,7 +24,8 @@ KEPT = frozenset({"metrics"})
 WITH_PARAMETERS = frozenset({"queue", "state", "stream", "logs", "traces", "trace"})
 _MOST_KEPT = 20  # that no page follows
 _FEW = 16  # topics, whose looks need not make room for each other
-_AT_ONCE = 4  # looks: each of them may have much to do before others get a turn
+_AT_ONCE = 4  # looks of one visitor: each of them may have much to do before others get a turn
+_OF_ALL = 16  # of all visitors
 
 
 class TopicName(NamedTuple):
@@ -39,7 +42,8 @@ class FollowedTopics:
     def __init__(self, topics: Mapping[str, Callable[[bytes], Topic]]) -> None:
         self._topics = topics
         self._followed: dict[TopicName, Following] = {}
-        self._looks = asyncio.Semaphore(_AT_ONCE)
+        self._looks = asyncio.Semaphore(_OF_ALL)
+        self._of_visitors: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def __len__(self) -> int:
         return len(self._followed)
@@ -58,7 +62,9 @@ class FollowedTopics:
         if following is None:
             if sum(each.visitor == name.visitor for each in self._followed) >= CONSOLE_TOPICS:
                 raise Refusal(429, f"at most {CONSOLE_TOPICS} different topics at a time; close a page", "TOO_MANY")
-            following = self._followed[name] = Following(make(name.params), desk, self._looks, self._crowd)
+            following = self._followed[name] = Following(
+                make(name.params), desk, self._looks_of(name.visitor), self._crowd
+            )
         following.join(page, told)
         return name, following
 
@@ -70,6 +76,13 @@ class FollowedTopics:
                 if name.topic not in KEPT:
                     del self._followed[name]
                 self._forget()
+
+    def _looks_of(self, visitor: str) -> LookTurns:
+        """Slow looks of one visitor hold up its own."""
+        own = self._of_visitors.get(visitor)
+        if own is None:
+            own = self._of_visitors[visitor] = asyncio.Semaphore(_AT_ONCE)
+        return LookTurns(own, self._looks)
 
     def _crowd(self) -> float:
         """How many times longer the pause after each look is, so that looks at many topics cost no more than at some."""

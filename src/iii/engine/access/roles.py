@@ -13,7 +13,7 @@ _READS = (
     "engine::registered-triggers::*", "engine::metrics::*", "engine::rollups::list", "engine::alerts::list", "engine::health::*",
     "engine::logs::list", "engine::traces::list", "engine::traces::tree", "engine::traces::group_by", "engine::traces::follow", "engine::queue::list_topics",
     "engine::queue::topic_stats", "engine::queue::dlq_topics", "engine::queue::job", "engine::queue::jobs",
-    "engine::queue::history", "engine::channels::list", "engine::access::sessions",
+    "engine::queue::history", "engine::channels::list", "engine::access::sessions", "engine::streams::subscribers",
 )  # fmt: skip
 _WORKS = (
     "engine::functions::*", "engine::triggers::list", "engine::triggers::info", "engine::trigger-types::list",

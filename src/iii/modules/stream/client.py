@@ -76,17 +76,18 @@ class _Held(NamedTuple):
     frames: Frames
 
 
-class _Subscription:
+class StreamSubscription:
     """A group, or one item of it; `held` collects its events until the first frame is sent, then it is None."""
 
-    __slots__ = ("exact", "group", "held", "held_bytes", "item_id")
+    __slots__ = ("exact", "group", "held", "held_bytes", "item_id", "since_ms")
 
-    def __init__(self, data: JoinData, exact: bool) -> None:
+    def __init__(self, data: JoinData, exact: bool, since_ms: int) -> None:
         self.group: Group = (data.stream_name, data.group_id)
         self.item_id = data.id
         self.exact = exact  # its first frame has every change that was told before
         self.held: list[_Held] | None = []
         self.held_bytes = 0
+        self.since_ms = since_ms
 
     def wants(self, event: Event) -> bool:
         return self.item_id is None or self.item_id == event.item_id
@@ -97,7 +98,7 @@ class StreamClient(ConnectionHandler[Outbox]):
 
     __slots__ = (
         "_by_group", "_context", "_first", "_gone", "_room_bytes", "_shared", "_subscriptions", "_tasks",
-        "_turns", "_waiting", "connection", "max_message_bytes", "outbox", "snapshots", "subprotocol",
+        "_turns", "_waiting", "connection", "max_message_bytes", "number", "outbox", "snapshots", "subprotocol",
     )  # fmt: skip
 
     silent_code = CloseCode.INTERNAL_ERROR
@@ -115,11 +116,12 @@ class StreamClient(ConnectionHandler[Outbox]):
     ) -> None:
         self.max_message_bytes = max_message_bytes
         self.subprotocol = subprotocol
+        self.number = next(shared.numbers)
         self._shared = shared
         self._context = context
         self._first = first
-        self._subscriptions: dict[str, _Subscription] = {}
-        self._by_group: dict[Group, list[_Subscription]] = {}
+        self._subscriptions: dict[str, StreamSubscription] = {}
+        self._by_group: dict[Group, list[StreamSubscription]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns: dict[str, deque[Frame]] = {}  # by subscription id: one frame after another
         self._waiting = 0  # messages since the client does not take more
@@ -171,6 +173,10 @@ class StreamClient(ConnectionHandler[Outbox]):
         self._by_group.clear()
         self._subscriptions.clear()
 
+    def subscriptions(self) -> list[tuple[str, StreamSubscription]]:
+        """With the ids that the client gave them."""
+        return list(self._subscriptions.items())
+
     def remaining(self) -> list[JoinCall]:
         """What its subscriptions are, for whoever hears that they end."""
         return [
@@ -195,7 +201,7 @@ class StreamClient(ConnectionHandler[Outbox]):
 
     def offer(self, event: Event, frames: Frames) -> None:
         """Send it once, however many subscriptions want it; or keep it for one that has not had its first frame."""
-        held_for: _Subscription | None = None
+        held_for: StreamSubscription | None = None
         for subscription in self._by_group.get(event.group, ()):
             if not subscription.wants(event):
                 continue
@@ -277,7 +283,9 @@ class StreamClient(ConnectionHandler[Outbox]):
             return
         self._forget(data.subscription_id)
         exact = shared.source.reads_in_order(group) and shared.stores_in_order
-        subscription = self._subscriptions[data.subscription_id] = _Subscription(data, exact)
+        subscription = self._subscriptions[data.subscription_id] = StreamSubscription(
+            data, exact, shared.timestamps.now_ms()
+        )
         self._by_group.setdefault(group, []).append(subscription)
         shared.hub.add(group, self)
         begun = None if exact else shared.timestamps.next(group)
@@ -301,7 +309,7 @@ class StreamClient(ConnectionHandler[Outbox]):
             shared.source.get(group, data.id, read)
         await synced
 
-    def _go_live(self, subscription: _Subscription) -> None:
+    def _go_live(self, subscription: StreamSubscription) -> None:
         held, subscription.held = subscription.held, None
         for each in held or ():
             if not self._gone:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 from iii.modules.stream.events import Timestamps
 from iii.modules.stream.gate import AccessGate
@@ -34,4 +36,5 @@ class ClientContext:
     timestamps: Timestamps
     channel_size: int
     stores_in_order: bool
+    numbers: Iterator[int] = field(default_factory=count)  # of clients, in the order in which they came
     tasks: TaskSet = field(default_factory=lambda: TaskSet(REQUEST_FAILED))

@@ -36,6 +36,10 @@ class Timestamps:
         self._clock = clock
         self._last: dict[Group, int] = {}
 
+    def now_ms(self) -> int:
+        """Unix milliseconds."""
+        return self._clock.time_ms()
+
     def next(self, group: Group) -> int:
         """Unix milliseconds, or one more than the last."""
         now = self._clock.time_ms()

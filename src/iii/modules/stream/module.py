@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -57,6 +57,7 @@ from iii.modules.stream.requests import (
 )
 from iii.modules.stream.server import StreamServer
 from iii.modules.stream.source import ItemSource, OnRead, Written
+from iii.modules.stream.subscribers import StreamSubscribers
 from iii.protocol.address import is_loopback
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
@@ -92,6 +93,7 @@ class Streams(Module):
     items: Items  # unless another engine has them
     description = "Build durable streams for real-time data subscriptions."
     Config: ClassVar = StreamConfig
+    parts: ClassVar = (StreamSubscribers,)
 
     def __init__(self, engine: Engine, config: StreamConfig | None = None, instance: str | None = None) -> None:
         """Raises StartFailure."""
@@ -101,8 +103,7 @@ class Streams(Module):
         self._channels: RedisChannels | None = None
         self._bridged: BridgedStreams | None = None
         self._store: Store
-        self._timestamps = Timestamps(engine.clock)
-        kv = StreamKvConfig()
+        self._timestamps, kv = Timestamps(engine.clock), StreamKvConfig()
         match adapter.kind(self.config.adapters):
             case "redis":
                 from iii.storage.redis_channels import RedisChannels
@@ -135,6 +136,9 @@ class Streams(Module):
             stores_in_order=self._channels is None and self._bridged is None,
         )  # fmt: skip
         self.server = StreamServer(self.config, shared, self.instance)
+
+    def part(self, kind: Callable[..., object]) -> object:
+        return kind(self.engine, lambda: self.server.clients)
 
     @property
     def unwell(self) -> bool:
@@ -206,9 +210,8 @@ class Streams(Module):
     @builtin("stream::get", spec="05 §4.3")
     def get(self, request: StreamGetInput, invocation: Invocation) -> Later:
         """Get a value from a stream"""
-        group = (request.stream_name, request.group_id)
         reply: OnRead = answer(invocation, STREAM_GET_ERROR, "Failed to get value")
-        self._source.get(group, request.item_id, reply)
+        self._source.get((request.stream_name, request.group_id), request.item_id, reply)
         return LATER
 
     @builtin("stream::delete", spec="05 §4.4")
@@ -272,8 +275,8 @@ class Streams(Module):
     @builtin("stream::send", spec="05 §4.8")
     def send(self, request: StreamSendInput, invocation: Invocation) -> Later:
         """Send a custom event to stream subscribers"""
-        group = (request.stream_name, request.group_id)
-        self._publish(group, request.id, custom(request.type, bytes(request.data)), False, invocation)
+        event = custom(request.type, bytes(request.data))
+        self._publish((request.stream_name, request.group_id), request.id, event, False, invocation)
         invocation.complete(b"null")
         return LATER
 
@@ -298,8 +301,7 @@ class Streams(Module):
         return told
 
     def _heard(self, channel: str, text: bytes) -> None:
-        event = read_envelope(text)
-        if event is None:
+        if (event := read_envelope(text)) is None:
             MESSAGE_IGNORED(channel=channel)
         else:
             self._hub.publish(event)

@@ -25,7 +25,7 @@ TELLS_NOTHING = {
     *(f"state::{verb}" for verb in ("set", "get", "delete", "update", "compare_and_set", "list", "list_groups", "list_keys", "list_entries")),
     *(f"stream::{verb}" for verb in ("set", "get", "delete", "update", "list", "list_groups", "list_all", "send")),
     "engine::baggage::get", "engine::baggage::get_all", "engine::metrics::list", "engine::rollups::list", "publish", "enqueue",
-    "iii::durable::publish", "engine::queue::dlq_messages", "engine::queue::wait",
+    "iii::durable::publish", "engine::queue::dlq_messages", "engine::queue::wait", "engine::streams::subscribers",
 }  # fmt: skip
 
 

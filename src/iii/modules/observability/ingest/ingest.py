@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.ingest.compact import BadBatch, spans_in, spans_of
 from iii.modules.observability.ingest.frames import (
     ITEMS,
     BadFrame,
@@ -68,6 +69,7 @@ _REFUSED = {
     TelemetryKind.SPANS: SPANS_REFUSED,
     TelemetryKind.METRICS: METRICS_REFUSED,
     TelemetryKind.LOGS: LOGS_REFUSED,
+    TelemetryKind.COMPACT_SPANS: SPANS_REFUSED,
 }
 _CUT = {TelemetryKind.SPANS: cut_spans, TelemetryKind.METRICS: cut_metrics, TelemetryKind.LOGS: cut_logs}
 
@@ -156,6 +158,9 @@ class Ingest:
         self._waiting_bytes -= size
         if kind is TelemetryKind.SPANS and size <= LARGE_BYTES and self._kept_unread(payload):
             return
+        if kind is TelemetryKind.COMPACT_SPANS:
+            self._reading = self._compact(payload)
+            return
         frame = (
             tidy_frame(kind, payload) if SMALL_BYTES < size <= LARGE_BYTES else None
         )  # a small one is read whatever it is
@@ -186,12 +191,35 @@ class Ingest:
 
     def _read(self, kind: TelemetryKind, payload: bytes, frame: Frame | None = None) -> Iterator[None]:
         """Tell what is in a frame, a slice a step."""
+        if kind is TelemetryKind.COMPACT_SPANS:
+            yield from self._compact(payload)
+            return
         if frame is None and kind is TelemetryKind.SPANS and self._kept_unread(payload):
             return
         try:
             yield from self._tell[kind](frame or frame_of(kind, payload, self.drops))
         except BadFrame as error:
             self._refuse(kind, str(error))
+
+    def _compact(self, payload: bytes) -> Iterator[None]:
+        """As `_read`."""
+        try:
+            count, keep = spans_in(payload), self._signals.unread()
+            if keep is not None and count:
+                keep(UnreadSpans(count, len(payload), partial(self._read_compact, payload)))
+                return
+            for spans in spans_of(payload, self.drops):
+                self._signals.spans(spans, Source.WORKER)
+                yield
+        except BadBatch as error:
+            self._refuse(TelemetryKind.COMPACT_SPANS, str(error))
+
+    def _read_compact(self, payload: bytes) -> Iterator[list[Span]]:
+        """Of a frame that waited as it was."""
+        try:
+            yield from spans_of(payload, self.drops)
+        except BadBatch as error:
+            self._refuse(TelemetryKind.COMPACT_SPANS, str(error))
 
     def _refuse(self, kind: TelemetryKind, reason: str) -> None:
         self.drops.frames += 1

@@ -5,8 +5,8 @@ from iii.modules.observability.ingest.values import Drops, NotOtlp, attributes_o
 from iii.modules.observability.ingest.wire import Integer, WireEvent, WireLink, WireSpan
 from iii.modules.observability.records import Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 
-_KINDS: tuple[SpanKind, ...] = ("", "internal", "server", "client", "producer", "consumer")
-_STATUSES: tuple[SpanStatus, ...] = ("unset", "ok", "error")
+KINDS: tuple[SpanKind, ...] = ("", "internal", "server", "client", "producer", "consumer")
+STATUSES: tuple[SpanStatus, ...] = ("unset", "ok", "error")
 _FLAGS = 2**32
 
 
@@ -25,7 +25,7 @@ def span_of(span: WireSpan, origin: Origin, drops: Drops) -> Span:
         "unset" if status is None else _status(status.code),
         attributes_of(span.attributes, drops),
         origin.service or "unknown",
-        [_event(event, drops) for event in span.events] if span.events else [],
+        [event_of(event, drops) for event in span.events] if span.events else [],
         _links(span.links, drops) if span.links else [],
         "" if status is None else status.message or "",
         origin.scope_name,
@@ -40,7 +40,7 @@ def span_of(span: WireSpan, origin: Origin, drops: Drops) -> Span:
 
 def _status(code: Integer) -> SpanStatus:
     if type(code) is int:
-        return _STATUSES[code] if 0 <= code <= 2 else "unset"
+        return STATUSES[code] if 0 <= code <= 2 else "unset"
     name = str(code).removeprefix("STATUS_CODE_").lower()
     return "ok" if name == "ok" else "error" if name == "error" else "unset"
 
@@ -49,9 +49,9 @@ def _kind(kind: int | str, offset: int) -> SpanKind:
     """Its number, or its name in OTLP."""
     if type(kind) is int:
         number = kind + offset
-        return _KINDS[number] if 0 <= number < len(_KINDS) else ""
+        return KINDS[number] if 0 <= number < len(KINDS) else ""
     name = str(kind).removeprefix("SPAN_KIND_").lower()
-    return next((known for known in _KINDS if known == name), "")
+    return next((known for known in KINDS if known == name), "")
 
 
 def _flags(flags: int | str, drops: Drops) -> int | None:
@@ -65,7 +65,7 @@ def _flags(flags: int | str, drops: Drops) -> int | None:
     return None
 
 
-def _event(event: WireEvent, drops: Drops) -> SpanEvent:
+def event_of(event: WireEvent, drops: Drops) -> SpanEvent:
     return SpanEvent(event.name or "", _time(event.time_unix_nano, drops), attributes_of(event.attributes, drops))
 
 

@@ -3,14 +3,18 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from iii.modules.observability.ingest import ingest
+from iii.modules.observability.ingest.compact import ITEMS, STEP_BYTES
 from iii.modules.observability.signals import UnreadSpans
+from iii.protocol.limits import COMPACT_FRAME_BYTES, COMPACT_PAYLOAD_BYTES
 from iii.protocol.telemetry import TelemetryKind
-from tests.unit.modules.observability.ingest.frames_of_workers import attributes, resource, span, spans
+from tests.unit.modules.observability.ingest.frames_of_workers import TRACE, attributes, resource, span, spans
 from tests.unit.modules.observability.spans.engine_with_spans import EngineWithSpans
 
+TIME = 1795438346157259675
 EVENT = {"name": "e", "timeUnixNano": "7", "attributes": attributes(password={"stringValue": "x"})}
 
 
@@ -18,7 +22,20 @@ def frame(*items: Any, padding: int = 0) -> bytes:
     return json.dumps(spans(*items, about=resource(service__name="shop"))).encode() + b" " * padding
 
 
-def sent(monkeypatch: pytest.MonkeyPatch, payload: bytes, world: EngineWithSpans) -> int:
+def compact(*members: Any) -> bytes:
+    """Each as the first members of a span."""
+    return msgspec.msgpack.encode(({"service.name": "shop"}, "sdk", members))
+
+
+def handler(number: int = 0) -> Any:
+    """A span that got a secret."""
+    own = f"00-{TRACE}-{number + 1:016x}-01"
+    return ("execute f", 1, "f", None, own, None, TIME, TIME, 1, "", None, None, 1000, b'{"password":"p","n":1}', b"2")
+
+
+def sent(
+    monkeypatch: pytest.MonkeyPatch, payload: bytes, world: EngineWithSpans, kind: TelemetryKind = TelemetryKind.SPANS
+) -> int:
     """How many spans wait unread after this frame."""
     unread: list[UnreadSpans] = []
     keep = world.module.signals.unread()
@@ -29,7 +46,7 @@ def sent(monkeypatch: pytest.MonkeyPatch, payload: bytes, world: EngineWithSpans
         keep(frame)
 
     monkeypatch.setattr(world.module.signals, "unread", lambda: None if keep is None else keeps)
-    world.engine.core.telemetry(TelemetryKind.SPANS, payload)
+    world.engine.core.telemetry(kind, payload)
     for _ in range(20):
         world.clock.advance(0)
     return sum(map(len, unread))
@@ -92,3 +109,69 @@ def test_06_7_2_frames_that_wait_are_forgotten_with_the_others(monkeypatch: pyte
     sent(monkeypatch, frame(span()), world)
     world.ask("clear")
     assert (world.kept, world.listed()) == (0, [])
+
+
+# -- compact ones ---------------------------------------------------------------------------------------------------
+
+
+def test_17_9_a_compact_frame_that_waited_shows_the_same_spans_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    payload = compact(*[handler(number) for number in range(300)])
+    lazy, eager = EngineWithSpans(), EngineWithSpans()
+    eager.module.signals.spans.subscribe(lambda spans, source: None)
+    assert sent(monkeypatch, payload, lazy, TelemetryKind.COMPACT_SPANS) == 300
+    assert sent(monkeypatch, payload, eager, TelemetryKind.COMPACT_SPANS) == 0
+    request = {"limit": 300, "search_all_spans": True, "include_internal": True}
+    shown = lazy.ask("list", **request)
+    assert shown["total"] == 300
+    assert shown == eager.ask("list", **request)
+    (came, went) = shown["spans"][0]["events"]
+    assert came["attributes"][0] == ["iii.payload.json", '{"password":"[REDACTED]","n":1}']
+    assert went["attributes"] == [
+        ["iii.payload.json", "2"],
+        ["iii.payload.truncated", "false"],
+        ["iii.payload.ok", "true"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\x93\x80\xa0\xdd\xff\xff\xff\xff",  # it claims four thousand million spans
+        b"\x93\x80\xa0" + b"\x91" * 100_000,
+        b"\x93\x80\xa0\x80",  # no array
+        compact(handler()) + b"more",
+        compact((*handler()[:7], 0)),  # a span that has not ended
+        compact((*handler()[:13], b"x" * (COMPACT_PAYLOAD_BYTES + 1))),
+        msgspec.msgpack.encode(({"more": "x" * COMPACT_FRAME_BYTES}, "sdk", [handler()])),
+    ],
+    ids=["nothing", "many", "deep", "object", "more", "open", "payload", "large"],
+)
+def test_17_9_a_compact_frame_that_is_none_is_dropped_and_counted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, payload: bytes
+) -> None:
+    world = EngineWithSpans()
+    sent(monkeypatch, payload, world, TelemetryKind.COMPACT_SPANS)
+    assert (world.listed(), world.kept) == ([], 0)
+    assert "OTLP ingestion error" in caplog.text
+    assert world.module.ingest.drops.frames == 1
+
+
+def test_17_9_what_cannot_be_read_of_a_span_is_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = EngineWithSpans()
+    spoilt = (*handler()[:10], {"a": "no JSON"}, ["no JSON"], 1000, b"1", b"2")
+    sent(monkeypatch, compact(spoilt), world, TelemetryKind.COMPACT_SPANS)
+    (span,) = world.ask("list", include_internal=True)["spans"]
+    assert span["attributes"] == [["iii.function.id", "f"]]
+    assert len(span["events"]) == 2
+    assert world.module.ingest.drops.items == 2
+
+
+def test_17_9_spans_with_much_in_them_are_read_in_several_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = EngineWithSpans()
+    slices: list[int] = []
+    world.module.signals.spans.subscribe(lambda spans, source: slices.append(len(spans)))
+    large = [(*handler(number)[:13], b"1" * (STEP_BYTES // 2), b"2") for number in range(5)]
+    sent(monkeypatch, compact(*large), world, TelemetryKind.COMPACT_SPANS)
+    sent(monkeypatch, compact(*[handler(number) for number in range(ITEMS + 1)]), world, TelemetryKind.COMPACT_SPANS)
+    assert slices == [1, 1, 1, 1, 1, ITEMS, 1]

@@ -1,0 +1,72 @@
+"""Spans of calls as our SDK sends them to our engine, in a frame of MessagePack (17 §9)."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta, Raw, Struct
+
+from iii.protocol.limits import COMPACT_PAYLOAD_BYTES
+
+Time: TypeAlias = Annotated[int, Meta(ge=1, le=2**63 - 1)]  # in nanoseconds
+Traceparent: TypeAlias = Annotated[str, Meta(min_length=55, max_length=55)]
+Payload: TypeAlias = Annotated[bytes, Meta(max_length=COMPACT_PAYLOAD_BYTES)]
+
+
+class SpanRecord(Struct, array_like=True, gc=False):
+    """One span that has ended; what follows these members means nothing.
+
+    Attributes:
+        kind, status: as OTLP numbers them.
+        function_id: of the call or handler; an attribute that most spans have.
+        parent: the parent's `traceparent`, if it has one.
+        baggage: each of its entries is an attribute too (06 §2.7).
+        attributes, events: each as JSON of OTLP; of a span that failed the last event says why.
+        shown_bytes: of each payload, at most.
+        came: what a handler was given, JSON or the beginning of it; secrets and all. None: payloads are not wanted.
+        went: its result, or what was answered instead.
+    """
+
+    name: str
+    kind: Annotated[int, Meta(ge=0, le=5)]
+    function_id: str | None
+    parent: Traceparent | None
+    traceparent: Traceparent
+    baggage: str | None
+    start_ns: Time
+    end_ns: Time = 0
+    status: Annotated[int, Meta(ge=0, le=2)] = 0
+    description: str = ""
+    attributes: dict[str, str] | None = None
+    events: list[str] | None = None
+    shown_bytes: Annotated[int, Meta(ge=0, le=2**31)] = 0
+    came: Payload | None = None
+    went: Payload = b""
+
+
+class SpanBatch(Struct, array_like=True, gc=False):
+    """A frame without its letters."""
+
+    resource: dict[str, str]
+    scope: str
+    spans: list[SpanRecord]
+
+
+class UnreadBatch(Struct, array_like=True, gc=False):
+    """The same, with its spans as they came."""
+
+    resource: dict[str, str]
+    scope: str
+    spans: Raw
+
+    @property
+    def count(self) -> int:
+        """How many spans it has. Raises ValueError: they are no array."""
+        head = bytes(memoryview(self.spans)[:5])
+        if 0x90 <= head[0] <= 0x9F:
+            return head[0] & 0x0F
+        if head[0] == 0xDC:
+            return int.from_bytes(head[1:3], "big")
+        if head[0] == 0xDD:
+            return int.from_bytes(head[1:5], "big")
+        raise ValueError("expected an array of spans")

@@ -1,0 +1,23 @@
+"""Spans that have ended as compact frames, for an engine that says that it reads them (17 §9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from iii.protocol.limits import COMPACT_FRAME_BYTES
+from iii.protocol.telemetry import TelemetryKind
+from iii.sdk.span import ActiveSpan
+from iii.sdk.span_frames import SCOPE
+
+_encode = msgspec.msgpack.Encoder(enc_hook=lambda _: None).encode  # of a span all that is not for the engine comes last
+
+
+def compact_frame(resource: Mapping[str, str], spans: Sequence[ActiveSpan]) -> bytes | None:
+    """None: one of them cannot be written so, or together they are too long."""
+    try:
+        frame = TelemetryKind.COMPACT_SPANS.value + _encode((resource, SCOPE, spans))
+    except BaseException:  # a name that is no text, or not Unicode
+        return None
+    return frame if len(frame) <= COMPACT_FRAME_BYTES else None
