@@ -27,7 +27,7 @@ ANSWERS: tuple[type[msgspec.Struct], ...] = (
     logging_in.SessionSeen, calls.CallOutcome, audit.ActionRow, overview.Overview, functions.FunctionPage, functions.FunctionStory,
     function_rows.FunctionDetail, triggers.TriggerPage, triggers.DueSchedules, flow.FlowMap, figures.MetricsSample, figures.Rate,
     worker_rows.WorkerRow, trigger_rows.RegisteredTriggerRow,
-    trigger_rows.TriggerTypeRow, queue.TopicStats, queue.DeadLetterRow, queue.JobStatus, queue.BacklogPage, queue.Past, channels.ChannelList, sessions.SessionList, subscribers.SubscriberList, logins.LoginRow, alerts.AlertState, observability.ComponentHealth,
+    trigger_rows.TriggerTypeRow, queue.TopicStats, queue.DeadLetterRow, queue.JobStatus, queue.JobPayload, queue.BacklogPage, queue.Past, channels.ChannelList, sessions.SessionList, subscribers.SubscriberList, logins.LoginRow, alerts.AlertState, observability.ComponentHealth,
     spans.ListedSpan, records.LogRecord,
 )  # fmt: skip
 """What pages read; what these are made of follows by itself."""

@@ -276,6 +276,14 @@ export interface FunctionStory {
   may_call: boolean;
 }
 
+/** What a job gives to its function. */
+export interface JobPayload {
+  id: string;
+  payload?: Json;
+  payload_bytes: number;
+  hides_secrets: boolean;
+}
+
 /** Times are Unix milliseconds. */
 export interface JobStatus {
   id: string;

@@ -26,7 +26,7 @@ READS = Patterns(
         "engine::registered-triggers::*", "engine::metrics::list", "engine::rollups::list", "engine::alerts::list",
         "engine::health::check", "engine::logs::list", "engine::traces::list", "engine::traces::tree", "engine::traces::group_by",
         "engine::sampling::rules", "engine::queue::list_topics", "engine::queue::topic_stats", "engine::queue::dlq_topics",
-        "engine::queue::dlq_messages", "engine::queue::job", "engine::queue::jobs", "engine::queue::history", "state::get", "state::list", "state::list_groups", "state::list_keys",
+        "engine::queue::dlq_messages", "engine::queue::job", "engine::queue::jobs", "engine::queue::history", "engine::queue::payload", "state::get", "state::list", "state::list_groups", "state::list_keys",
         "state::list_entries", "stream::get", "stream::list", "stream::list_groups", "stream::list_all", "configuration::list",
         "configuration::get", "configuration::schema", "configuration::running", "engine::observers::*", "engine::channels::list",
         "engine::access::sessions", "engine::streams::subscribers",

@@ -20,6 +20,7 @@ from iii.engine.discovery.observers import ObserverDiscovery
 from iii.engine.discovery.observers_changed import ObserversChanged
 from iii.engine.discovery.registered_triggers import RegisteredTriggerDiscovery
 from iii.engine.discovery.sessions import SessionDiscovery
+from iii.engine.discovery.trigger_firing import TriggerFiring
 from iii.engine.discovery.trigger_registration import TriggerRegistration
 from iii.engine.discovery.triggers import TriggerDiscovery
 from iii.engine.discovery.workers import WorkerDiscovery
@@ -66,6 +67,7 @@ class EngineFunctions(Module):
         ChannelDiscovery,
         SessionDiscovery,
         TriggerRegistration,
+        TriggerFiring,
         Cancelling,
         WorkerDraining,
         WorkerDisconnecting,

@@ -24,6 +24,7 @@ LIST_REGISTERED_TRIGGERS = "engine::registered-triggers::list"
 FUNCTION_INFO = "engine::functions::info"
 LIST_OBSERVERS = "engine::observers::list"
 OBSERVER = "engine::observers::get"
+FIRE_TRIGGER = "engine::fire_trigger"
 CREATE_CHANNEL = "engine::channels::create"
 ENQUEUE_PROVIDER = "engine::queue::enqueue"  # whoever holds it serves the enqueue action (04 §3.4)
 FUNCTIONS_AVAILABLE = "engine::functions-available"

@@ -44,12 +44,15 @@ async def job(desk: Desk, query: Mapping[str, str]) -> Any:
         raise Refusal(400, "id: expected the id of a job, got nothing", "BAD_QUERY")
     found = await desk.read("engine::queue::job", {"id": job_id})
     stands = msgspec.json.decode(found, type=_Job)
-    attempts, letter = await asyncio.gather(_attempts(desk, job_id), _letter(desk, stands, job_id))
+    attempts, letter, payload = await asyncio.gather(
+        _attempts(desk, job_id), _letter(desk, stands, job_id), _payload(desk, job_id)
+    )
     traces = sorted({msgspec.json.decode(span, type=_Span).trace_id for span in attempts})[:_TRACES]
     logs = await asyncio.gather(*(_logs(desk, trace_id) for trace_id in traces))
     return {
         "job": Raw(found),
         "dead": letter,
+        "payload": payload,
         "spans": attempts,
         "logs": [row for rows in logs for row in rows],
         "traces": traces,
@@ -66,6 +69,14 @@ async def _attempts(desk: Desk, job_id: str) -> list[Raw]:
             spans = []
         found += spans
     return found
+
+
+async def _payload(desk: Desk, job_id: str) -> Raw | None:
+    """As far as the visitor may see it, and it is kept."""
+    try:
+        return Raw(await desk.read("engine::queue::payload", {"id": job_id}))
+    except (InvocationError, TimeoutError):
+        return None
 
 
 async def _letter(desk: Desk, stands: _Job, job_id: str) -> Raw | None:

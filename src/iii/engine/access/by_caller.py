@@ -10,6 +10,7 @@ from iii.protocol.names import (
     DISCONNECT_WORKER,
     DRAIN_WORKER,
     ENQUEUE_PROVIDER,
+    FIRE_TRIGGER,
     FUNCTION_INFO,
     LIST_FUNCTIONS,
     LIST_OBSERVERS,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 # the functions of the engine that take their caller.
 BY_CALLER = frozenset(
     {
-        CANCEL_INVOCATION, CREATE_CHANNEL, DISCONNECT_WORKER, DRAIN_WORKER, ENQUEUE_PROVIDER, FUNCTION_INFO, LIST_FUNCTIONS,
+        CANCEL_INVOCATION, CREATE_CHANNEL, DISCONNECT_WORKER, DRAIN_WORKER, ENQUEUE_PROVIDER, FIRE_TRIGGER, FUNCTION_INFO, LIST_FUNCTIONS,
         LIST_OBSERVERS, LIST_REGISTERED_TRIGGERS, LIST_TRIGGERS, LIST_WORKERS, OBSERVER, REGISTER_WORKER,
         "engine::access::sessions", "engine::channels::list", "engine::register_trigger", "engine::registered-triggers::info",
         "engine::trigger-types::list", "engine::triggers::info", "engine::unregister_trigger", "engine::workers::info",

@@ -8,7 +8,7 @@ import msgspec
 
 from iii.engine.invocation import Invocation
 from iii.engine.observing.origin import origin_in, trace_of
-from iii.protocol.ids import new_id
+from iii.engine.relay import relay
 from iii.protocol.limits import FRAGMENT_BYTES
 from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX
 
@@ -42,21 +42,17 @@ class Middleware:
 
     def invoke(self, invocation: Invocation, action: Void | Enqueue | None) -> None:
         """Hand it a call; what it answers is the answer."""
-        waiter = None if invocation.waiter is None else _Relay(invocation)
         trace = trace_of(invocation)
         inner = Invocation(
             self._function_id,
             invocation.namespace,
             self._payload(invocation, action),
-            waiter,
             metadata=invocation.metadata,
             traceparent=trace.traceparent,
             baggage=trace.baggage,
             origin=None if trace.baggage is None else origin_in(trace.baggage),
         )
-        if waiter is not None:
-            waiter.inner = inner
-            invocation.id, invocation.runner = new_id(), waiter
+        relay(invocation, inner)
         self._router.invoke(inner)
 
     def _payload(self, invocation: Invocation, action: Void | Enqueue | None) -> bytes | memoryview:
@@ -73,33 +69,3 @@ class Middleware:
             )
         )  # fmt: skip
         return payload if len(payload) <= FRAGMENT_BYTES else memoryview(payload)
-
-
-class _Relay:
-    """Between a call and that of the middleware: the waiter of one, the runner of the other."""
-
-    __slots__ = ("_outer", "inner")
-
-    wants_answers = True
-    inner: Invocation
-
-    def __init__(self, outer: Invocation) -> None:
-        self._outer = outer
-
-    def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
-        self._outer.runner = None
-        self._outer.complete(result)
-
-    def failed(self, invocation: Invocation, error: bytes) -> None:
-        self._outer.runner = None
-        self._outer.fail(error)
-
-    def let_go(self, invocation_id: str, cancels: bool) -> None:
-        self.inner.withdraw(cancels)
-
-    def stop(self, invocation_id: str) -> None:
-        self.let_go(invocation_id, True)
-
-    def slow_down(self, seconds: float) -> None:
-        if self.inner.runner is not None:
-            self.inner.runner.slow_down(seconds)

@@ -24,7 +24,7 @@ _WORKS = (
 # Not values of `configuration`: an entry may show every variable of the engine, and name functions that it calls
 _OPERATES = (
     "engine::workers::drain", "engine::workers::disconnect", "engine::invocations::cancel", "engine::queue::*", "iii::queue::*", "engine::logs::clear",
-    "engine::traces::clear", "engine::alerts::*", "engine::register_trigger", "engine::unregister_trigger", "configuration::list",
+    "engine::traces::clear", "engine::alerts::*", "engine::register_trigger", "engine::unregister_trigger", "engine::fire_trigger", "configuration::list",
     "configuration::schema",
 )  # fmt: skip
 

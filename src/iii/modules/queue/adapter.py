@@ -9,6 +9,7 @@ from iii.engine.functions import Deliver
 from iii.engine.invocation import Invocation
 from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.letters import Page
+from iii.modules.queue.jobs.lookup import FoundPayload
 from iii.modules.queue.levels import QueueLevel
 from iii.modules.queue.options import NamedQueue
 from iii.modules.queue.requests import BacklogInput, BacklogPage, DestinationRow, JobStatus, Paused, Stats
@@ -149,6 +150,9 @@ class QueueAdapter(Protocol):
 
     def job(self, job_id: str) -> JobStatus | None:
         """Where a job stands; None if it is not known."""
+
+    def payload(self, job_id: str, most_bytes: int) -> FoundPayload | None:
+        """Of a job that has not ended, or is dead; None: of another one. Raises StoreError."""
 
     async def pause(self, source: QueueOrTopic, paused: bool) -> Paused:
         """Begin no more jobs from now on, over restarts too, or go on. Raises UnknownQueue."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+import msgspec
+
 from iii.engine.answer import answer
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.invocation import Invocation
@@ -18,6 +20,7 @@ from iii.modules.queue.codes import (
     NOT_SUPPORTED,
     RESULTS_NOT_KEPT,
 )
+from iii.modules.queue.jobs.lookup import FoundPayload
 from iii.modules.queue.names import Names
 from iii.modules.queue.options import NAME_CHARACTERS, NamedQueue
 from iii.modules.queue.requests import (
@@ -26,18 +29,24 @@ from iii.modules.queue.requests import (
     CancelInput,
     CancelResult,
     JobInput,
+    JobPayload,
     JobStatus,
     WaitInput,
 )
 from iii.protocol.errors import ErrorCode, InvalidArguments, InvocationError
+from iii.protocol.json_text import BAD_JSON
+from iii.protocol.limits import KIB
 from iii.protocol.log_event import LogEvent
 from iii.protocol.quoted import shortened
+from iii.protocol.secrets import without_secrets
 from iii.storage.items import StoreError
 
 CANCELLED = LogEvent(
     __name__, "queue.job_cancelled", logging.INFO, "Job cancelled",
     means="`engine::queue::cancel` removed a job, or stopped it while it was handled.",
 )  # fmt: skip
+
+PAYLOAD_BYTES = 64 * KIB  # that are looked through for secrets; a larger payload is not shown
 
 
 class Jobs:
@@ -56,6 +65,18 @@ class Jobs:
         except StoreError as error:
             raise _refusal(error, JOB_LOOKUP_FAILED, f"Failed to look up job '{shown}'") from None
         return _known(found, shown)
+
+    @builtin("engine::queue::payload", spec="13 §12")
+    def payload(self, request: JobInput) -> JobPayload:
+        """Payload of a job that has not ended, or is dead, with secrets hidden"""
+        shown = _shown(request.id)
+        try:
+            found = self._adapter.payload(request.id, PAYLOAD_BYTES)
+        except StoreError as error:
+            raise _refusal(error, JOB_LOOKUP_FAILED, f"Failed to look up job '{shown}'") from None
+        if found is None:
+            raise JOB_NOT_FOUND(f"payload of job '{shown}' is not kept: it is done, was removed, or never existed")
+        return _without_secrets(request.id, found)
 
     @builtin("engine::queue::jobs", spec="13 §9", aliases={"topic": "queue"})
     async def jobs(self, request: BacklogInput) -> BacklogPage:
@@ -103,6 +124,17 @@ class Jobs:
         if cancelled:
             CANCELLED(job=request.id)
         return CancelResult(id=request.id, cancelled=cancelled)
+
+
+def _without_secrets(job_id: str, found: FoundPayload) -> JobPayload:
+    if found.data is None:
+        return JobPayload(id=job_id, payload_bytes=found.size)
+    try:
+        decoded = msgspec.json.decode(found.data)
+        kept = without_secrets(decoded)
+    except BAD_JSON:  # of a damaged store, or too deep to be looked through
+        return JobPayload(id=job_id, payload_bytes=found.size)
+    return JobPayload(id=job_id, payload_bytes=found.size, payload=kept, hides_secrets=kept != decoded)
 
 
 def _shown(job_id: str) -> str:

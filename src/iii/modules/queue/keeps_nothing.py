@@ -10,6 +10,7 @@ from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import NotSupported, QueueOrTopic, UnsupportedSettings
 from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.letters import Page
+from iii.modules.queue.jobs.lookup import FoundPayload
 from iii.modules.queue.levels import QueueLevel
 from iii.modules.queue.options import NamedQueue
 from iii.modules.queue.requests import BacklogInput, BacklogPage, JobStatus, Paused, Stats
@@ -90,6 +91,9 @@ class KeepsNothing:
         raise StoreError(self._why.no_dead_letters)
 
     def job(self, job_id: str) -> JobStatus | None:
+        raise NotSupported(self._why.no_queues)
+
+    def payload(self, job_id: str, most_bytes: int) -> FoundPayload | None:
         raise NotSupported(self._why.no_queues)
 
     async def pause(self, source: QueueOrTopic, paused: bool) -> Paused:

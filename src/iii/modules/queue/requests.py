@@ -243,6 +243,15 @@ class JobStatus(Struct, kw_only=True):
     ] = UNSET
 
 
+class JobPayload(Struct, kw_only=True):
+    """What a job gives to its function."""
+
+    id: str
+    payload: Annotated[Any, Meta(description="Absent: it is larger than 64 KiB, or damaged.")] = UNSET
+    payload_bytes: int
+    hides_secrets: Annotated[bool, Meta(description="Whether values of secrets in it are hidden.")] = False
+
+
 BacklogState: TypeAlias = Literal["waiting", "active", "delayed"]
 
 

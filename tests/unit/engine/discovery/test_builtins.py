@@ -12,7 +12,7 @@ from iii.protocol.limits import HELD_CALLS, RECEIVER_OLD_PYTHON_BYTES
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 FUNCTION_IDS = [
-    "engine::access::sessions", "engine::channels::create", "engine::channels::list", "engine::functions::info", "engine::functions::list",
+    "engine::access::sessions", "engine::channels::create", "engine::channels::list", "engine::fire_trigger", "engine::functions::info", "engine::functions::list",
     "engine::invocations::cancel", "engine::observers::get", "engine::observers::list", "engine::register_trigger",
     "engine::registered-triggers::info", "engine::registered-triggers::list", "engine::trigger-types::list",
     "engine::triggers::info", "engine::triggers::list", "engine::unregister_trigger",
@@ -20,6 +20,7 @@ FUNCTION_IDS = [
     "engine::workers::info", "engine::workers::list", "engine::workers::register",
 ]  # fmt: skip
 
+ANY_ANSWER = {"engine::fire_trigger"}  # that of another function
 
 SOURCES = {"engine::on-functions-changed", "engine::on-workers-changed", "engine::on-observers-changed"}  # 26 §1
 
@@ -34,7 +35,8 @@ def test_the_module_has_exactly_these_functions(engine: MemoryEngine) -> None:
 def test_every_builtin_has_draft_07_schemas_and_a_description(engine: MemoryEngine, function_id: str) -> None:
     detail = engine.connect().result_of("engine::functions::info", {"function_id": function_id})
 
-    for schema in (detail["request_schema"], detail["response_schema"]):
+    answers = [] if function_id in ANY_ANSWER else [detail["response_schema"]]
+    for schema in (detail["request_schema"], *answers):
         assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
         assert schema["type"] == "object"
         names = set(re.findall(r'"#/\$defs/(\w+)"', json.dumps(schema)))

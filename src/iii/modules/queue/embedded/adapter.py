@@ -20,6 +20,7 @@ from iii.modules.queue.embedded.retention import Retention
 from iii.modules.queue.embedded.topics import Topics
 from iii.modules.queue.enqueueing import group_in
 from iii.modules.queue.jobs.letters import Edited, Letters, OnFilled, Page
+from iii.modules.queue.jobs.lookup import FoundPayload
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.purging import Purge
 from iii.modules.queue.jobs.store import JobStore
@@ -148,6 +149,9 @@ class BuiltinAdapter:
 
     def job(self, job_id: str) -> JobStatus | None:
         return self._control.job(job_id)
+
+    def payload(self, job_id: str, most_bytes: int) -> FoundPayload | None:
+        return self._control.payload(job_id, most_bytes)
 
     async def pause(self, source: QueueOrTopic, paused: bool) -> Paused:
         places = self._known(source)

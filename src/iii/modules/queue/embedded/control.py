@@ -13,7 +13,7 @@ from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import ResultsNotKept
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.embedded.waits import Waits
-from iii.modules.queue.jobs.lookup import FoundJob, Lookup
+from iii.modules.queue.jobs.lookup import FoundJob, FoundPayload, Lookup
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.options import QueueOptions
@@ -43,6 +43,9 @@ class Control:
     def job(self, job_id: str) -> JobStatus | None:
         located = self._locate(job_id)
         return None if located is None else _status(job_id, located)
+
+    def payload(self, job_id: str, most_bytes: int) -> FoundPayload | None:
+        return self._lookup.payload(job_id, most_bytes)
 
     def wait(self, job_id: str, timeout_ms: int, asking: Invocation, done: Reply[JobStatus, StoreError]) -> None:
         try:

@@ -20,6 +20,17 @@ _ENDED: Final = """
 _DEAD: Final = f"""
     SELECT {_COLUMNS}, NULL, NULL, error, failed_at, 'dead' FROM dead WHERE id = ? ORDER BY place DESC LIMIT 1"""
 
+_PAYLOAD: Final = "SELECT CASE WHEN length(data) <= ? THEN data END, length(data) FROM jobs WHERE seq = ?"
+_DEAD_PAYLOAD: Final = """
+    SELECT CASE WHEN length(data) <= ? THEN data END, length(data) FROM dead WHERE id = ? ORDER BY place DESC LIMIT 1"""
+
+
+class FoundPayload(NamedTuple):
+    """JSON, None if it is too large; and how long it is."""
+
+    data: bytes | None
+    size: int
+
 
 class FoundJob(NamedTuple):
     """A row of the store; times are Unix milliseconds.
@@ -80,6 +91,18 @@ class Lookup:
             )
         except ReadError as error:
             raise StoreError.of(error) from error
+
+    def payload(self, job_id: str, most_bytes: int) -> FoundPayload | None:
+        """Of a job that has not ended, or is dead; None: of another one, or there is none. Raises StoreError."""
+        found = self.find(job_id)
+        if found is None or found.ended in ("done", "cancelled"):
+            return None
+        which = (_DEAD_PAYLOAD, job_id) if found.seq is None else (_PAYLOAD, found.seq)
+        try:
+            row = self._store.database.reader.execute(which[0], (most_bytes, which[1])).fetchone()
+        except ReadError as error:
+            raise StoreError.of(error) from error
+        return None if row is None else FoundPayload(*row)
 
     def _one(self, query: str, *values: Any) -> FoundJob | None:
         row = self._store.database.reader.execute(query, values).fetchone()

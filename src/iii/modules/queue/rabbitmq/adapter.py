@@ -11,6 +11,7 @@ from iii.modules.queue.adapter import NotSupported, QueueOrTopic
 from iii.modules.queue.config import RabbitmqConfig
 from iii.modules.queue.enqueueing import group_in
 from iii.modules.queue.jobs.letters import Page
+from iii.modules.queue.jobs.lookup import FoundPayload
 from iii.modules.queue.levels import QueueLevel
 from iii.modules.queue.options import NamedQueue, NamedQueueConfig
 from iii.modules.queue.rabbitmq.broker import Broker
@@ -133,6 +134,9 @@ class RabbitmqAdapter:
         return await self._dead.discard(self._sources(source), job_id)
 
     def job(self, job_id: str) -> JobStatus | None:
+        raise NotSupported(_NO_LOOKUP)
+
+    def payload(self, job_id: str, most_bytes: int) -> FoundPayload | None:
         raise NotSupported(_NO_LOOKUP)
 
     async def pause(self, source: QueueOrTopic, paused: bool) -> Paused:
