@@ -38,7 +38,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, http_port: int) -> Iterator
 
 
 def ask(port: int, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
@@ -89,7 +89,7 @@ def test_03_a_route_of_every_published_client(
         assert body == b"".join(b"data: %d\n\n" % number for number in range(4))
         assert ask(http_port, "PUT", f"{base}/events")[0] == 405
 
-        connection = http.client.HTTPConnection("127.0.0.1", http_port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", http_port, timeout=60)
         connection.request("GET", f"{base}/hang")
         answer = connection.getresponse()
         assert answer.read(4) == b"half"

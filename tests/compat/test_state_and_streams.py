@@ -151,7 +151,7 @@ async def followed(port: int, stream: str, work: Any, frames: int) -> list[dict[
             data = {"streamName": stream, "groupId": "g", "subscriptionId": subscription_id}
             await socket.send_str(json.dumps({"type": "join", "data": data}))
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await join("first")
             seen.append(await socket.receive_json())
             await asyncio.to_thread(work)

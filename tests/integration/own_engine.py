@@ -22,7 +22,7 @@ M = TypeVar("M", bound=Module)
 class OwnEngine(Generic[M]):
     """Tests of one module say in a subclass what is peculiar to it."""
 
-    deadline_s = 10.0
+    deadline_s = 60.0
 
     def __init__(self, engine: Engine, listener: Listener, module: M) -> None:
         self.engine = engine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iii.modules.observability.records import Span
-from iii.modules.observability.spans.archive import narrowed
+from iii.modules.observability.spans.archive import narrowed, questions
 from iii.modules.observability.spans.archive.blocks import seal
 from iii.modules.observability.spans.archive.questions import Questions
 from iii.modules.observability.spans.archive.schema import MIGRATIONS
@@ -61,6 +62,14 @@ def database() -> MemoryDatabase:
     database = MemoryDatabase(MIGRATIONS)
     asyncio.run(database.open())
     return database
+
+
+@pytest.fixture(scope="module", autouse=True)
+def skipping() -> Iterator[None]:
+    """What is passed before a page is passed as if it were much."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(questions, "_SKIPPED", 0)
+        yield
 
 
 def filled(

@@ -59,7 +59,7 @@ def spans(draw: st.DrawFn) -> ActiveSpan:
     kind = draw(st.sampled_from([ActiveSpan, RecordedHandler]))
     number = CLIENT if kind is ActiveSpan else INTERNAL
     function_id, parent = draw(st.none() | texts), draw(st.sampled_from([None, TRACE, "no trace"]))
-    span = begin(kind, lambda span, size: ended.append(span), draw(texts), number, function_id, parent, draw(baggage))
+    span = begin(kind, ended.append, draw(texts), number, function_id, parent, draw(baggage))
     for act in draw(st.lists(acts, max_size=4)):
         act(span)
     if isinstance(span, RecordedHandler):

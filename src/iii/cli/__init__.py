@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from iii.cli.standard_streams import open_standard_streams
 from iii.installation import check_this, without_engine
 from iii.protocol.versions import PACKAGE_VERSION
 
@@ -55,6 +56,7 @@ _OPTIONS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code: 0 success, 1 failure, 2 wrong usage (07 §8.4)."""
+    open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # whatever a terminal cannot show

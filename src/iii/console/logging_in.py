@@ -20,7 +20,7 @@ ACTIONS = (
     "iii::queue::discard_message", "queue::redrive_edited", "engine::queue::pause",
     "engine::queue::resume", "engine::queue::purge", "engine::queue::cancel", "engine::invocations::cancel", "state::set", "state::delete",
     "state::compare_and_set", "stream::set", "stream::delete", "stream::send", "publish", "iii::durable::publish", "configuration::set",
-    "configuration::delete", "configuration::get", "engine::logs::clear", "engine::traces::clear", "engine::alerts::evaluate",
+    "configuration::delete", "configuration::get", "engine::logs::clear", "engine::traces::clear", "engine::alerts::evaluate", "engine::alerts::set", "engine::alerts::delete",
     "engine::register_trigger", "engine::unregister_trigger", "engine::fire_trigger", "engine::console::logins",
 )  # fmt: skip
 """What pages have buttons for, so that they show those that would be refused as such."""

@@ -9,7 +9,7 @@ import msgspec
 from iii.protocol.caller_id import CALLER_KEY, sign
 from iii.protocol.messages import NULL
 from iii.protocol.names import is_builtin_id
-from iii.protocol.tracecontext import baggage_for_target
+from iii.protocol.tracecontext import baggage_for_target, names_a_function
 
 if TYPE_CHECKING:
     from iii.engine.functions import Function
@@ -46,20 +46,27 @@ def invocation_frame(
     else:
         end = b""
     head, trace = invocation_id.encode(), invocation.traceparent
-    if invocation.metadata is NULL and invocation.baggage is None:  # nearly all calls: the pieces in one go
+    if invocation.metadata is NULL:  # nearly all calls: the pieces in one go
+        baggage = invocation.baggage
         if not invocation.echo:
-            if trace is None:
-                return b"".join((_CALL, head, function.call_members, data, end, closing))
-            return b"".join((_CALL, head, function.call_members, data, end, _TRACEPARENT, _json(trace), closing))
-        if trace is not None:
+            if baggage is None:
+                if trace is None:
+                    return b"".join((_CALL, head, function.call_members, data, end, closing))
+                return b"".join((_CALL, head, function.call_members, data, end, _TRACEPARENT, _json(trace), closing))
+        elif trace is not None and (baggage is None or names_a_function(baggage)):
             last = function.trace_end or _trace_end(function)
-            return b"".join((_CALL, head, function.call_members, data, end, _TRACEPARENT, _json(trace), last, closing))
+            if last or baggage is None:
+                traced = _TRACEPARENT, _json(trace), last
+                return b"".join((_CALL, head, function.call_members, data, end, *traced, closing))
     sidecars = _sidecars(invocation, function.id)
     return b"".join((_CALL, head, function.call_members, data, end, *sidecars, closing))
 
 
 def _trace_end(function: Function) -> bytes:
-    """What follows the `traceparent` in calls of it that came without baggage and metadata; kept with the function."""
+    """What follows the `traceparent` in calls of it that came with no baggage but a function; kept with the function.
+
+    Nothing follows it for a builtin id, whose baggage is unchanged.
+    """
     baggage = None if is_builtin_id(function.id) else baggage_for_target(None, function.id)
     function.trace_end = end = trace_members(None, baggage)
     return end

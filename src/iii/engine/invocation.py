@@ -139,7 +139,9 @@ class Invocation(Struct, eq=False, gc=False):
     metadata: bytes | Raw | memoryview = NULL
     traceparent: str | None = None  # valid or None
     baggage: str | None = None
-    echo: bytes = b""  # trace context as its caller sent it, valid or not: members of the answer (17 §3)
+    echo: bytes = (
+        b""  # trace context as its caller sent it, valid or not: members of the answer, if it wants them (17 §3, §9)
+    )
     id: str | None = None  # the runner's id of the call (N9)
     runner: Runner | None = None  # once it was sent
     request: Struct | None = None  # instead of `data`, for a builtin that takes just that

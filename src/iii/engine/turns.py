@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 STEPS = 500  # of one turn
 TURN_S = 0.004  # whatever comes first
 SHARE = 50  # steps of one work until the next has its own: a small one does not wait for a large one
+LOOKED = 10  # steps between two looks at the clock
 
 
 class Turns:
@@ -64,7 +65,16 @@ class Turns:
         while self._works and shares and self._clock.now() < until:
             shares -= 1
             work, done = self._works.popleft()
-            if sum(1 for _ in islice(work, SHARE)) == SHARE:
+            if self._share(work, until):
                 self._works.append((work, done))
             elif done is not None:
                 done()
+
+    def _share(self, work: Iterator[object], until: float) -> bool:
+        """Whether there may be more of it."""
+        for _ in range(SHARE // LOOKED):
+            if sum(1 for _ in islice(work, LOOKED)) < LOOKED:
+                return False
+            if self._clock.now() >= until:
+                break
+        return True

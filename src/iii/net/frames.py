@@ -3,6 +3,7 @@
 They are made here so that many leave in one write.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from random import getrandbits
 
@@ -84,40 +85,33 @@ def close_payload(code: int | None, reason: str = "") -> bytes:
     return b"" if code is None else code.to_bytes(2, "big") + reason.encode()
 
 
-class Masking:
-    """Frames of what leaves in one write, under one mask.
+def masked_frames(messages: Iterable[bytes], opcode: int = TEXT) -> bytes:
+    """What leaves in one write: unfragmented frames under one mask. For messages of at most `FRAMED_BYTES`.
 
     RFC 6455 §5.3 wants a mask that whoever chose the payload could not foresee: here all payloads are fixed before the
     mask is drawn, and nothing of it is on the wire before the last of them.
     """
-
-    __slots__ = ("_keys", "_mask", "_mask_bytes")
-
-    def __init__(self) -> None:
-        self._mask = getrandbits(32)
-        self._mask_bytes = self._mask.to_bytes(4, "big")
-        self._keys: dict[int, int] = {}  # by size of the message: the mask over and over, as one number
-
-    def add_frame(self, frames: list[bytes], message: bytes, opcode: int = TEXT) -> None:
-        """Append the pieces of one unfragmented frame. For messages of at most `FRAMED_BYTES`."""
+    mask = getrandbits(32)
+    mask_bytes = mask.to_bytes(4, "big")
+    heads: dict[int, bytes] = {}  # by size of the message
+    keys: dict[int, int] = {}  # the mask over and over, as one number
+    frames: list[bytes] = []
+    add, number = frames.append, int.from_bytes
+    for message in messages:
         size = len(message)
-        key = self._keys.get(size)
-        if key is None:
+        if size not in keys:
             words = (size + 3) // 4
-            key = self._keys[size] = (self._mask * _repeater(words)) >> 8 * (4 * words - size)
-        ready = opcode == TEXT and size < _READY_MASKED
-        frames += (
-            _MASKED_TEXT_HEADS[size] if ready else _head(_FINAL | opcode, size, _MASKED),
-            self._mask_bytes,
-            (int.from_bytes(message, "big") ^ key).to_bytes(size, "big"),
-        )
+            keys[size] = (mask * _repeater(words)) >> 8 * (4 * words - size)
+            ready = opcode == TEXT and size < _READY_MASKED
+            heads[size] = (_MASKED_TEXT_HEADS[size] if ready else _head(_FINAL | opcode, size, _MASKED)) + mask_bytes
+        add(heads[size])
+        add((number(message, "big") ^ keys[size]).to_bytes(size, "big"))
+    return b"".join(frames)
 
 
 def client_frame(message: bytes, opcode: int = TEXT) -> bytes:
     """One unfragmented, masked frame. For messages of at most `FRAMED_BYTES`."""
-    frames: list[bytes] = []
-    Masking().add_frame(frames, message, opcode)
-    return b"".join(frames)
+    return masked_frames((message,), opcode)
 
 
 @lru_cache(maxsize=1024)

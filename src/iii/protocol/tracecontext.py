@@ -41,7 +41,7 @@ def baggage_for_target(baggage: str | None, function_id: str, *, escaped: bool =
         escaped: in the form that queue providers get, with `%3A` for a colon (04 §3.4).
     """
     entry = _entry_of(function_id, escaped)
-    if not baggage or (baggage.startswith(_FUNCTION_MEMBER) and "," not in baggage):  # nearly all of it
+    if not baggage or names_a_function(baggage):
         return entry
     kept = [f"{key}={value}" for key, value in _entries(baggage) if key != _FUNCTION_ENTRY]
     return ",".join([*kept, entry])
@@ -57,6 +57,11 @@ def baggage_without(baggage: str, keys: frozenset[str]) -> str | None:
 def baggage_values(baggage: str | None) -> dict[str, str]:
     """Percent-decoded entries; of repeated keys the last counts (06 §13)."""
     return {key: unquote(value) for key, value in _entries(baggage or "")}
+
+
+def names_a_function(baggage: str) -> bool:
+    """Whether that is all of it, as of nearly all calls."""
+    return baggage.startswith(_FUNCTION_MEMBER) and "," not in baggage
 
 
 @lru_cache(maxsize=4096)

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from contextlib import AbstractAsyncContextManager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -16,7 +17,8 @@ from iii.sdk import log_output
 from iii.sdk.app_life import RunnableApp, connected
 from iii.sdk.core import WorkerCore
 from iii.sdk.engine_address import engine_url
-from iii.sdk.event_loop import new_loop
+from iii.sdk.event_loop import run
+from iii.sdk.process_end import bound_end
 from iii.sdk.rejection import DeclarationRefused, RegistrationRejected
 
 START_GOES_ON = LogEvent(
@@ -42,11 +44,14 @@ def serve_until_told(app: RunnableApp, address: str | None) -> None:
     else:
         raise RuntimeError(f"app '{app.name}' cannot run in a running event loop: use `async with app.connect():`")
     log_output.show_life()
-    with _Signals() as signals, asyncio.Runner(loop_factory=new_loop) as runner:
+    url, drain_s = _checked(address), app.worker_options().drain_timeout_s
+    with _Signals() as signals:
         try:
-            runner.run(_serve(connected(app, _checked(address), None), signals))
+            run(_serve(connected(app, url, None), signals))
         except (DeclarationRefused, RegistrationRejected, ConnectionError) as error:
             raise SystemExit(f"Error: {error}") from None
+        finally:
+            bound_end((signals.came_s or time.monotonic()) + drain_s)
 
 
 def _checked(address: str | None) -> str:
@@ -65,7 +70,7 @@ async def _serve(connection: AbstractAsyncContextManager[WorkerCore], signals: "
             with suppress(ClientShutdown):
                 core.raise_if_refused()
     except asyncio.CancelledError:
-        if not signals.came:
+        if signals.came_s is None:
             raise
 
 
@@ -88,7 +93,7 @@ class _Signals:
     """SIGTERM and Ctrl-C, unless the program has handlers for them: the first ends the task, the second the process."""
 
     def __init__(self) -> None:
-        self.came = False
+        self.came_s: float | None = None
         self.serving = False
         self._before: dict[signal.Signals, Any] = {}
         self._task: asyncio.Task[Any] | None = None
@@ -96,7 +101,7 @@ class _Signals:
     def cancel(self, task: asyncio.Task[Any] | None) -> None:
         """The task that a signal ends, also one that came before."""
         self._task = task
-        if self.came and task is not None:
+        if self.came_s is not None and task is not None:
             self._end(task)
 
     def __enter__(self) -> Self:
@@ -122,10 +127,10 @@ class _Signals:
                 signal.signal(number, before)
 
     def _told(self, number: int, _: FrameType | None) -> None:
-        if self.came:
+        if self.came_s is not None:
             end_by(number)
             return
-        self.came = True
+        self.came_s = time.monotonic()
         end_at_once(*self._before)
         if self._task is not None:
             with suppress(RuntimeError):  # the loop is closed

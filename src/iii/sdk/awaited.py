@@ -12,6 +12,7 @@ from types import CoroutineType, coroutine
 from typing import Any
 
 from iii.sdk import forks
+from iii.sdk.own_thread import in_own_thread
 
 _OF_ASYNCIO: frozenset[type] = frozenset((type(None), asyncio.Future, asyncio.Task))
 
@@ -40,7 +41,7 @@ async def awaited(awaitable: Any) -> Any:
 
 async def in_thread(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     """The result of what may block, awaited if it has to be. Raises what it raises."""
-    result, error = await asyncio.to_thread(_outcome, function, arguments, named)
+    result, error = await in_own_thread(lambda: _outcome(function, arguments, named))
     if error is not None:
         raise error
     return await awaited(result) if inspect.isawaitable(result) else result
@@ -49,7 +50,7 @@ async def in_thread(function: Callable[..., Any], *arguments: Any, **named: Any)
 def _outcome(
     function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[Any, BaseException | None]:
-    """As a value: some exceptions, such as StopIteration, a future does not carry, and who waits for it waits forever."""
+    """Also in a child that it forks, which ends here."""
     born = forks.generation
     result, failure = None, None
     try:

@@ -26,15 +26,15 @@ class Home:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[Waiter, int], None]) -> None:
         self.loop = loop
-        self.deadlines = Deadlines(loop, expire)
+        self.deadlines = Deadlines(loop.time, expire)
         self.waiter = LoopFuture
 
 
 class Abroad:
-    """Another loop: answers have to travel."""
+    """Another loop: answers have to travel. Found by its loop, which it must not keep."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[Waiter, int], None]) -> None:
-        self.deadlines = Deadlines(loop, expire)
+        self.deadlines = Deadlines(lambda: asyncio.get_running_loop().time(), expire)
         self._mailbox = Mailbox(loop)
 
     def waiter(self, function_id: str, invocation_id: str, future: "asyncio.Future[Outcome]") -> Waiter:

@@ -108,11 +108,16 @@ class Mailbox:
 
 
 class PendingCalls:
-    """All calls of one client that wait for an answer, by invocation id. Used from any thread."""
+    """All calls of one client that wait for an answer, by invocation id. Used from any thread.
+
+    Attributes:
+        ended: whether every call is refused.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[str, Waiter] = {}
         self._refusal: Refusal | None = None
+        self.ended = False
         self.new_id = Counted().next
 
     def __len__(self) -> int:
@@ -124,11 +129,6 @@ class PendingCalls:
         if self._refusal is not None:  # asked after adding: so either this sees the end, or the end sees the waiter
             self._waiting.pop(waiter.invocation_id, None)
             raise self._refusal(waiter.function_id, waiter.invocation_id)
-
-    @property
-    def ended(self) -> bool:
-        """Whether every call is refused."""
-        return self._refusal is not None
 
     def raise_if_ended(self) -> None:
         """Raises what the calls of this client were ended with."""
@@ -157,6 +157,7 @@ class PendingCalls:
     def end(self, refusal: Refusal) -> None:
         """Refuse every call, now and from now on; the first reason stays."""
         self._refusal = self._refusal or refusal
+        self.ended = True
         while self._waiting:
             _, waiter = self._waiting.popitem()
             waiter.complete(self._refusal(waiter.function_id, waiter.invocation_id))
@@ -164,6 +165,7 @@ class PendingCalls:
     def end_after_fork(self, refusal: Refusal) -> None:
         """As `end`, in a forked child, where nobody waits: the waiting threads stayed behind."""
         self._refusal = refusal
+        self.ended = True
         self._waiting = {}
 
 

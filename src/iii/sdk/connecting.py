@@ -115,6 +115,10 @@ class _ThreadedWorker(Worker):
     def refused(self) -> bool:
         return self._failed
 
+    @property
+    def drain_s(self) -> float:
+        return self._core.drain_s
+
     def end_if_failed(self) -> None:
         def judge(state: str) -> None:
             if state == "failed" and not self._core.loop.is_closed():

@@ -108,8 +108,7 @@ class EngineConnection:
         self.lock = self.backlog.lock
         self.offline = OfflineQueue()
         self._url, self._headers, self._tls = url, headers, tls
-        self._reconnection = reconnection
-        self._user = user
+        self._reconnection, self._user = reconnection, user
         self._loop = loop
         self._loop_thread: int | None = None
         self.link: ClientLink | None = None
@@ -134,27 +133,29 @@ class EngineConnection:
         """Whether the running thread is the loop's."""
         return threading.get_ident() == self._loop_thread
 
-    def send(
-        self, message: bytes, wanted: Callable[[], bool] | None = None, *, urgent: bool = False, opcode: int = TEXT
-    ) -> None:
+    def send(self, message: bytes, call_id: str | None = None, *, urgent: bool = False, opcode: int = TEXT) -> None:
         """Send in order, or keep it for the next connection.
 
         Args:
-            wanted: asked before a message that had to wait is sent late.
+            call_id: of the call that it makes: it is not sent late if nobody waits for that any more.
             urgent: somebody waits for just this one, so the calling thread may write it by itself.
         """
-        outgoing = Outgoing(message, wanted, True, opcode)
-        lock = self.lock  # of one moment: a forked child has another one
-        lock.acquire()  # half the price of `with`, which asks for two special methods each time
-        try:
+        outgoing = Outgoing(message, call_id, True, opcode)
+        with self.lock:
             outbox = self._outbox
             if outbox is None:
                 if not self._over:
                     self.offline.put(outgoing)
             elif not (urgent and not self.on_loop() and outbox.send_now(outgoing)):
                 outbox.send(outgoing)
-        finally:
-            lock.release()
+
+    def send_here(self, message: bytes, call_id: str | None = None) -> None:
+        """As `send`, on the loop, where an outbox neither comes nor goes meanwhile: so it needs no lock."""
+        outbox = self._outbox
+        if outbox is None:
+            self.send(message, call_id)
+        else:
+            outbox.add(Outgoing(message, call_id))
 
     def send_or_drop(self, message: bytes) -> None:
         """Send a binary message that is not worth a wait: telemetry."""

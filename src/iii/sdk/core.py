@@ -127,7 +127,7 @@ class WorkerCore:
             registrations.functions,
             self.loop,
             self._threads,
-            self.connection.send,
+            self.connection.send_here,
             # a thread with more to do leaves the writing to the loop, which does it for all at once
             lambda message: self.connection.send(message, urgent=not self._threads.waiting),
             handler_span,
@@ -146,7 +146,7 @@ class WorkerCore:
             pending,
             self._executor,
             registrations,
-            self.connection.send,
+            self.connection.send_here,
             self.observers,
             self._on_registered,
             self._on_rejected,

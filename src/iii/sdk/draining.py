@@ -96,7 +96,8 @@ class Draining:
         if asked is not None:
             self._pending.forget(asked)
         if self._executor.busy:
-            HANDLERS_CUT_OFF(worker=self._name, waited_s=round(now() - began, 1))
+            functions = self._executor.functions()
+            HANDLERS_CUT_OFF(worker=self._name, waited_s=round(now() - began, 1), functions=functions)
             return False
         return True
 

@@ -95,8 +95,12 @@ def encode_outgoing(message: Any, undeclared: Any = None) -> bytes:
         except UnicodeEncodeError:
             encoded = _with_surrogates(message)
         size = len(encoded)
-        if size <= PLAIN_BYTES or undeclared is None or not _is_plain(undeclared, _FEW_LEVELS):
-            if size > PLAIN_BYTES and nests_deeper_than(encoded, NESTING_LEVELS):
+        if size <= PLAIN_BYTES:  # first: nearly all messages
+            if type(undeclared) not in _PLAIN:
+                _refuse_what_needs_a_type(undeclared)
+            return encoded
+        if undeclared is None or not _is_plain(undeclared, _FEW_LEVELS):
+            if nests_deeper_than(encoded, NESTING_LEVELS):
                 raise _too_deep()
             if type(undeclared) not in _PLAIN:
                 _refuse_what_needs_a_type(undeclared)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
 from functools import partial
 from sys import gettrace, settrace
+from types import CoroutineType
 from typing import Any
 
 from iii.protocol.messages import NULL, InvokeFunction
@@ -49,6 +50,7 @@ class Executor:
 
     Attributes:
         cancel: stops the invocation of this id, if it can be stopped (P11).
+        functions: whose handlers run.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Executor:
         self._send_urgent = send_urgent
         self._running = RunningInvocations(loop)
         self.cancel = self._running.cancel
+        self.functions = self._running.functions
         self._stopping = False
         self._born = forks.generation
 
@@ -87,7 +90,9 @@ class Executor:
             if message.observe_depth is not NULL:
                 invocation.observe_depth = depth_of(message.observe_depth)
             if handler.is_async:
-                self._start(self._finish(handler, None, message, invocation, None), None, invocation)
+                task = HandlerTask(self._finish(handler, None, message, invocation, None), loop=self._loop)
+                if not task.done():
+                    self._running.add(invocation, task)
             else:
                 context = copy_context()
                 self._running.add(invocation)
@@ -117,8 +122,8 @@ class Executor:
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_S)
 
-    def _start(self, coroutine: Coroutine[Any, Any, None], context: Context | None, invocation: Invocation) -> None:
-        """In a copy of the present context, or in the one where it has begun."""
+    def _go_on(self, coroutine: Coroutine[Any, Any, None], context: Context, invocation: Invocation) -> None:
+        """In the context where it has begun, on a thread."""
         task = HandlerTask(coroutine, loop=self._loop, context=context)
         if not task.done():
             self._running.add(invocation, task)
@@ -131,7 +136,7 @@ class Executor:
             if rest is None:
                 return
             try:  # only now is the context free for a task
-                self._loop.call_soon_threadsafe(self._start, rest, context, invocation)
+                self._loop.call_soon_threadsafe(self._go_on, rest, context, invocation)
             except RuntimeError:  # the loop is closed: this worker is shut down
                 rest.close()
         except BaseException as error:
@@ -174,7 +179,9 @@ class Executor:
         trace = gettrace()
         try:
             try:
-                coroutine = coroutine_of(handler.call(message) if begun is None else begun)
+                coroutine: Any = handler.call(message) if begun is None else begun
+                if type(coroutine) is not CoroutineType:
+                    coroutine = coroutine_of(coroutine)
                 try:
                     waits_for = coroutine.send(None)
                 except StopIteration as done:  # at once, as most do: the detour would cost them a tenth

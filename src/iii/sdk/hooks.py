@@ -1,15 +1,13 @@
 """Hooks of an app, and its dependencies being made and closed, on its event loop (11 §2)."""
 
-import asyncio
 import inspect
-import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from contextvars import copy_context
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from iii.sdk.awaited import awaited
 from iii.sdk.dependency import Dependency
+from iii.sdk.own_thread import in_own_thread
 
 T = TypeVar("T")
 
@@ -62,30 +60,5 @@ async def called(function: Callable[[], Any]) -> Any:
         return await awaited(function())
     if inspect.isasyncgenfunction(function):
         return function()
-    result = await _in_own_thread(function)
+    result = await in_own_thread(function)
     return await awaited(result) if inspect.isawaitable(result) else result
-
-
-async def _in_own_thread(function: Callable[[], Any]) -> Any:
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
-
-    def settle(result: Any, error: BaseException | None) -> None:
-        if not outcome.done():  # by a cancel
-            outcome.set_result((result, error))
-
-    def run() -> None:
-        result, failure = None, None
-        try:
-            result = context.run(function)
-        except BaseException as error:  # as a value: a future does not carry StopIteration
-            failure = error
-        with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(settle, result, failure)
-
-    context = copy_context()
-    threading.Thread(target=run, name="iii hook", daemon=True).start()
-    result, error = await outcome
-    if error is not None:
-        raise error
-    return result

@@ -28,6 +28,9 @@ class ClientBox(Protocol):
 
     def send(self, outgoing: Outgoing) -> None: ...
 
+    def add(self, outgoing: Outgoing) -> None:
+        """As `send`, on the worker's loop; needs no lock."""
+
     def send_now(self, outgoing: Outgoing) -> bool:
         """Send from this thread; False leaves it to `send`."""
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from iii.protocol.limits import OFFLINE_QUEUE_BYTES, OFFLINE_QUEUE_MESSAGES
 from iii.protocol.log_event import LogEvent
@@ -20,9 +20,14 @@ DROPPED = LogEvent(
 
 
 class OfflineQueue:
-    """Messages that could not be sent, oldest first. Guarded by the connection's lock."""
+    """Messages that could not be sent, oldest first. Guarded by the connection's lock.
+
+    Attributes:
+        waits: tells of the id of a call whether anybody still waits for it.
+    """
 
     def __init__(self, limit: int = OFFLINE_QUEUE_MESSAGES, limit_bytes: int = OFFLINE_QUEUE_BYTES) -> None:
+        self.waits: Callable[[str], bool] = lambda _: True
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._messages: deque[Outgoing] = deque()
@@ -78,5 +83,5 @@ class OfflineQueue:
 
     def _drop_unwanted(self) -> None:
         self._unswept = 0
-        self._messages = deque(each for each in self._messages if each.wanted is None or each.wanted())
+        self._messages = deque(each for each in self._messages if each.call_id is None or self.waits(each.call_id))
         self.held_bytes = sum(len(each.message) for each in self._messages)

@@ -1,7 +1,7 @@
 """What a worker writes: frames at once, or messages in batches that outlive their connection and that threads may write too.
 
 Whoever calls `send`, `send_now` or `flush` of a ThreadOutbox holds the connection's lock: all writes of the socket pass there,
-pongs included, so that no two threads ever interleave their bytes.
+pongs included, so that no two threads ever interleave their bytes. `add` needs none: only the loop takes from the batch.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from itertools import islice
 
 from msgspec import Struct
 
@@ -18,9 +19,9 @@ from iii.net.frames import (
     FRAMED_BYTES,
     MASKED_TOGETHER_BYTES,
     TEXT,
-    Masking,
     client_frame,
     close_payload,
+    masked_frames,
 )
 from iii.net.picows_side import write_masked
 from iii.protocol.limits import UNREAD_DEAF_BYTES
@@ -36,12 +37,12 @@ class Outgoing(Struct, gc=False):
     """One message on its way out.
 
     Attributes:
-        wanted: asked before a kept message is sent late; None for always.
+        call_id: of the call that it makes: if nobody waits for that any more, a kept message is not sent late.
         kept: whether it waits for the next connection when this one ends; registrations don't, they are replayed.
     """
 
     message: bytes
-    wanted: Callable[[], bool] | None = None
+    call_id: str | None = None
     kept: bool = True
     opcode: int = TEXT
 
@@ -104,6 +105,7 @@ class ThreadOutbox(DirectOutbox):
         self._lock = backlog.lock
         self._call_soon = call_soon
         self._scheduled = False
+        self._uncounted_bytes = 0  # of what the loop added since it last flushed
         self._deaf = False  # what comes is not read
         self._thread_id = threading.get_ident()
         self._own_socket = _own_socket(transport)
@@ -116,10 +118,24 @@ class ThreadOutbox(DirectOutbox):
         self.batch.append(outgoing)
         self._backlog.add(len(outgoing.message))
         if not self._scheduled:
-            self._scheduled = True
-            self._call_soon(self._flush_scheduled)
+            self._schedule()
         elif len(self.batch) >= EARLY_MESSAGES and threading.get_ident() == self._thread_id:
             self.flush()
+
+    def add(self, outgoing: Outgoing) -> None:
+        """As `send`, on the loop and without the lock."""
+        if self.paused or self.closed:
+            with self._lock:
+                self.send(outgoing)
+            return
+        batch = self.batch
+        batch.append(outgoing)
+        self._uncounted_bytes += len(outgoing.message)
+        if not self._scheduled:
+            self._schedule()
+        elif len(batch) >= EARLY_MESSAGES or self._uncounted_bytes >= PIECE_BYTES:
+            with self._lock:
+                self.flush()
 
     def send_now(self, outgoing: Outgoing) -> bool:
         """Write from this thread, if nothing is ahead of it; False leaves it to `send`."""
@@ -133,7 +149,10 @@ class ThreadOutbox(DirectOutbox):
         except OSError:
             return False  # the loop is about to notice; then the message waits for the next connection
         if written < len(frame):
-            self.send(Outgoing(frame[written:], kept=False, opcode=REST_OF_FRAME))
+            rest = Outgoing(frame[written:], kept=False, opcode=REST_OF_FRAME)
+            self.batch.insert(0, rest)  # before what the loop has added meanwhile
+            self._backlog.add(len(rest.message))
+            self._schedule()
         return True
 
     def send_control(self, opcode: int, payload: bytes = b"") -> None:
@@ -143,35 +162,25 @@ class ThreadOutbox(DirectOutbox):
 
     def flush(self) -> None:
         """Write what has gathered, in pieces, as long as the engine reads. On the loop."""
+        if self._uncounted_bytes:
+            self._backlog.add(self._uncounted_bytes)
+            self._uncounted_bytes = 0
         if not self.batch or self.closed or self.paused:
             return
-        frames: list[bytes] = []
-        masking = Masking()
-        taken = taken_bytes = gathered_bytes = 0
-        for outgoing in self.batch:
-            size = len(outgoing.message)
-            taken += 1
+        batch = self.batch
+        taken = taken_bytes = 0
+        while (
+            taken < len(batch) and not self.paused
+        ):  # the transport calls `pause_writing` meanwhile, if the engine does not read
+            messages = _alike(batch, taken)
+            size = sum(map(len, messages))
+            self._write(messages, size, batch[taken].opcode)
+            taken += len(messages)
             taken_bytes += size
-            if outgoing.opcode == REST_OF_FRAME:
-                frames.append(outgoing.message)
-            elif size <= MASKED_TOGETHER_BYTES:
-                masking.add_frame(frames, outgoing.message, outgoing.opcode)
-            else:
-                self._write(frames)
-                self.written_bytes = size
-                write_masked(self._transport, outgoing.opcode == TEXT, outgoing.message)
-                frames, gathered_bytes = [], PIECE_BYTES
-            gathered_bytes += size
-            if gathered_bytes >= PIECE_BYTES:
-                if not self._write(frames):
-                    break
-                frames, gathered_bytes, masking = [], 0, Masking()
-        else:
-            self._write(frames)
-        if taken == len(self.batch):
+        if taken == len(batch):
             self.batch = []
         else:
-            del self.batch[:taken]
+            del batch[:taken]
         self._backlog.remove(taken_bytes)
 
     def resume(self) -> None:
@@ -196,6 +205,7 @@ class ThreadOutbox(DirectOutbox):
     def drop(self) -> None:
         with self._lock:
             self.closed = True
+            self._uncounted_bytes = 0  # nothing of this socket waits any more
             if self._own_socket is not None:
                 self._own_socket.close()
                 self._own_socket = None
@@ -207,19 +217,25 @@ class ThreadOutbox(DirectOutbox):
         self._lock = backlog.lock
         self.batch = []
 
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._call_soon(self._flush_scheduled)
+
     def _flush_scheduled(self) -> None:
         with self._lock:
             self._scheduled = False
             self.flush()
             self._read_or_not()
 
-    def _write(self, frames: list[bytes]) -> bool:
-        """Whether the engine reads on: the transport calls `pause_writing` meanwhile, if it does not."""
-        if frames:
-            data = b"".join(frames)
-            self.written_bytes = len(data)
-            self._transport.write(data)
-        return not self.paused
+    def _write(self, messages: list[bytes], size: int, opcode: int) -> None:
+        if size > MASKED_TOGETHER_BYTES and len(messages) == 1 and opcode != REST_OF_FRAME:
+            self.written_bytes = size
+            write_masked(self._transport, opcode == TEXT, messages[0])
+            return
+        data = messages[0] if opcode == REST_OF_FRAME else masked_frames(messages, opcode)
+        self.written_bytes = len(data)
+        self._transport.write(data)
 
     def _read_or_not(self) -> None:
         """Answers are never refused; instead no more calls are read while very many answers wait."""
@@ -227,6 +243,24 @@ class ThreadOutbox(DirectOutbox):
         if deaf != self._deaf and not self.closed:
             self._deaf = deaf
             self._transport.pause_reading() if deaf else self._transport.resume_reading()
+
+
+def _alike(batch: list[Outgoing], start: int) -> list[bytes]:
+    """Messages that are written in one go: of one kind, of one piece together; or a large one."""
+    if not start:  # first: nearly always it is all of them
+        messages = [each.message for each in batch]
+        if sum(map(len, messages)) <= MASKED_TOGETHER_BYTES and len({each.opcode for each in batch}) == 1:
+            return messages
+    opcode, messages, size = batch[start].opcode, [], 0
+    for outgoing in islice(batch, start, None):
+        message = outgoing.message
+        if outgoing.opcode != opcode or size >= PIECE_BYTES or (messages and len(message) > MASKED_TOGETHER_BYTES):
+            break
+        messages.append(message)
+        size += len(message)
+        if len(message) > MASKED_TOGETHER_BYTES or opcode == REST_OF_FRAME:
+            break
+    return messages
 
 
 def _own_socket(transport: asyncio.Transport) -> socket.socket | None:

@@ -13,14 +13,22 @@ from iii.protocol.errors import ConnectionClosing, InvalidResult, InvocationCanc
 from iii.protocol.messages import NULL, Enqueue, InvokeFunction, Void
 from iii.protocol.names import CANCEL_INVOCATION, DEFAULT_NAMESPACE
 from iii.protocol.wire_errors import error_from_wire
-from iii.sdk.annotations import read_plain
+from iii.sdk.annotations import decode_plain, read_plain
 from iii.sdk.calling_loops import Abroad, CallingLoop, Home
 from iii.sdk.calls import LONGEST_WAIT_S, ON_LOOP, BlockedThread, Outcome, PendingCalls, in_a_loop
 from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.invocation import Invocation, running
 from iii.sdk.receipt import receipt
-from iii.sdk.requests import TriggerRequest, action_of, required, target_namespace, timeout_of, warn_of_unknown_keys
+from iii.sdk.requests import (
+    OF_THE_ENGINE,
+    TriggerRequest,
+    action_of,
+    required,
+    target_namespace,
+    timeout_of,
+    warn_of_unknown_keys,
+)
 from iii.sdk.result_type import READABLE, result_type
 from iii.sdk.rows import WorkerStatistics
 from iii.sdk.spans import CallSpan
@@ -65,6 +73,7 @@ class OutgoingCalls:
     ) -> None:
         """`new_span` begins the span around a call; None: nobody traces."""
         self.pending = PendingCalls()
+        connection.offline.waits = self.pending.waits
         self._new_span = new_span
         self._connection = connection
         self._default_timeout_ms = default_timeout_ms
@@ -81,15 +90,20 @@ class OutgoingCalls:
 
     def prepare(self, request: TriggerRequest, returns: Any) -> Prepared:
         """Raises whatever is wrong with the request, before anything is sent."""
-        self.pending.raise_if_ended()
-        if not _KEYS.issuperset(request):
-            warn_of_unknown_keys(request, _KEYS, "the request of trigger()")
+        if self.pending.ended:
+            self.pending.raise_if_ended()
+        namespace = metadata = wanted_ms = given = None
+        if len(request) != 2 or "payload" not in request:  # nearly all have just that and the function
+            if not _KEYS.issuperset(request):
+                warn_of_unknown_keys(request, _KEYS, "the request of trigger()")
+            given, wanted_ms = request.get("action"), request.get("timeout_ms")
+            metadata, namespace = request.get("metadata"), request.get("namespace")
         function_id = request.get("function_id") or required(request, "function_id", "the request of trigger()")
         if not isinstance(function_id, str):
             raise TypeError(f"function_id must be str, got {type(function_id).__name__}")
-        action = None if (given := request.get("action")) is None else action_of(given)
+        action = None if given is None else action_of(given)
         timeout_ms, told_ms = self._default_timeout_ms, None
-        if (wanted_ms := request.get("timeout_ms")) is not None:
+        if wanted_ms is not None:
             timeout_ms = timeout_of(wanted_ms, timeout_ms)
             told_ms = timeout_ms if wanted_ms and action is None else None  # the engine, which ends the call then (P7)
         around = running.get()
@@ -97,8 +111,9 @@ class OutgoingCalls:
             timeout_ms, told_ms = _within(around, timeout_ms, function_id)
         invocation_id = None if isinstance(action, Void) else self.pending.new_id()
         receive = None if action is None and returns is Any else self._receive(action, returns)
-        payload, metadata = request.get("payload"), request.get("metadata")
-        namespace = target_namespace(request.get("namespace"), function_id, self._namespace, "TriggerRequest.namespace")
+        payload = request.get("payload")
+        if namespace is not None or self._namespace is not None or function_id.startswith(OF_THE_ENGINE):
+            namespace = target_namespace(namespace, function_id, self._namespace, "TriggerRequest.namespace")
         span = self._new_span(function_id) if self._new_span is not None else None
         trace = span if span is not None else current_trace.get()
         message = InvokeFunction(
@@ -178,14 +193,21 @@ class OutgoingCalls:
                 self._connection.send(prepared.message)
                 result = None
             else:
-                loop = asyncio.get_running_loop()
-                future: asyncio.Future[Outcome] = loop.create_future()
-                place: CallingLoop = self._home if loop is self._home.loop else self._place(loop)
+                place: CallingLoop = self._home
+                at_home = self._connection.on_loop() and self._home.loop.is_running()
+                if at_home:
+                    future: asyncio.Future[Outcome] = self._home.loop.create_future()
+                else:
+                    loop = asyncio.get_running_loop()  # a system call in Python 3.11
+                    future, place = loop.create_future(), self._place(loop)
                 waiter = place.waiter(prepared.function_id, invocation_id, future)
                 self.pending.add(waiter)
-                place.deadlines.watch(waiter, timeout_ms)
+                alike = place.deadlines.watch(waiter, timeout_ms)
                 try:
-                    self._connection.send(prepared.message, lambda: self.pending.waits(invocation_id))
+                    if at_home:
+                        self._connection.send_here(prepared.message, invocation_id)
+                    else:
+                        self._connection.send(prepared.message, invocation_id)
                     outcome = await future
                 except BaseException as error:
                     self.pending.forget(invocation_id)
@@ -193,7 +215,7 @@ class OutgoingCalls:
                         self._tell_cancelled(invocation_id)
                     raise
                 finally:
-                    place.deadlines.forget(waiter, timeout_ms)
+                    alike.pop(waiter, None)
                 result = result_of(outcome, prepared)
         except BaseException as error:
             prepared.ended(error)
@@ -273,7 +295,7 @@ class OutgoingCalls:
         return left_ms
 
     def _send(self, prepared: Prepared, invocation_id: str, *, urgent: bool = False) -> None:
-        self._connection.send(prepared.message, lambda: self.pending.waits(invocation_id), urgent=urgent)
+        self._connection.send(prepared.message, invocation_id, urgent=urgent)
 
     def _place(self, loop: asyncio.AbstractEventLoop) -> CallingLoop:
         place = self._abroad.get(loop)
@@ -321,6 +343,13 @@ def result_of(answer: Outcome, prepared: Prepared) -> Any:
     if prepared.receive is not None:
         return prepared.receive(answer.result, prepared.function_id, prepared.invocation_id)
     try:
-        return None if answer.result is NULL else read_plain(answer.result)
+        return None if answer.result is NULL else decode_plain(answer.result)
+    except msgspec.DecodeError:
+        return _mended(answer.result, prepared)
+
+
+def _mended(result: Raw, prepared: Prepared) -> Any:
+    try:
+        return read_plain(result)
     except msgspec.DecodeError as error:  # valid JSON all the same, such as 1e400
         raise _unreadable(prepared, error) from None

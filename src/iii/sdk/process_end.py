@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import weakref
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Protocol
 
 from iii.net.system_signals import end_at_once, end_by
 from iii.protocol.log_event import LogEvent
+from iii.sdk.pool_threads import end_without_them, exit_now
 
 SHUTDOWN_FAILED = LogEvent(
     "iii.sdk", "sdk.shutdown_failed", logging.ERROR, "Worker not shut down in order",
@@ -28,7 +30,16 @@ SHUTDOWN_FAILED = LogEvent(
     do="Look for a handler that does not return.",
 )  # fmt: skip
 
-__all__ = ["Native", "Served", "end_by_sigterm", "ends_process", "leave", "serve_on_after_main", "told_to_end"]
+__all__ = [
+    "Native",
+    "Served",
+    "bound_end",
+    "end_by_sigterm",
+    "ends_process",
+    "leave",
+    "serve_on_after_main",
+    "told_to_end",
+]
 
 SIGTERM_CODE = 128 + signal.SIGTERM
 _pools = concurrent.futures.thread  # imported for its hook
@@ -46,6 +57,10 @@ class Served(Protocol):
     @property
     def refused(self) -> bool:
         """Whether it ended because the engine did not accept it, or could not be reached."""
+
+    @property
+    def drain_s(self) -> float:
+        """What its handlers have, at most, when it ends."""
 
     def shutdown(self) -> None: ...
 
@@ -87,6 +102,8 @@ class _Life:
         self.waits = False  # after the main program, for workers; an exception ends that
         self.finishing: asyncio.Task[None] | None = None  # of native workers
         self.code = 0  # to end with, where it is not the interpreter's
+        self.told_s: float | None = None  # when SIGTERM came
+        self.until_s = 0.0  # threads of pools may run after the main program
 
 
 _life = _Life()
@@ -94,13 +111,24 @@ _life = _Life()
 
 def serve_on_after_main(worker: Served) -> None:
     """Keep the process alive for this worker when the main thread has run to its end, until `leave`."""
+    _hook_end()
+    _life.main = _outermost_frame_of_main()
+    _life.open.add(worker)
+
+
+def bound_end(until_s: float) -> None:
+    """After the main program threads of a pool keep the process until this moment of `time.monotonic()`, and no longer."""
+    _hook_end()
+    _life.main = _life.main or _outermost_frame_of_main()
+    _life.until_s = max(_life.until_s, until_s)
+
+
+def _hook_end() -> None:
     if not _life.hooked:
         # The interpreter would wait for the thread by itself, but with thread pools closed already, so that no handler
         # could use one, and with a traceback for Ctrl-C. There is no public hook at this point
         threading._register_atexit(_serve_on)  # type: ignore[attr-defined]
         _life.hooked = True
-    _life.main = _outermost_frame_of_main()
-    _life.open.add(worker)
 
 
 def leave(worker: Served) -> None:
@@ -184,6 +212,7 @@ def _on_sigterm(number: int, _frame: FrameType | None) -> None:
     if _life.terminated or (not running and not _life.open):  # terminated: a second one, at the same time
         end_by(number)
     _life.terminated = True
+    _life.told_s = time.monotonic()
     end_at_once(signal.SIGTERM)
     # A program that only calls was stopped in the middle of something; one that serves has done what it was asked to
     code = 0 if any(each.serves for each in running) or any(each.serves for each in _life.open) else SIGTERM_CODE
@@ -216,6 +245,7 @@ def _serve_on() -> None:
     leaving = not _ran_to_its_end(_life.main)
     while _life.open:
         worker = next(iter(_life.open))
+        drain_s = worker.drain_s
         try:
             _life.waits = True
             leaving = leaving or _life.terminated
@@ -237,6 +267,15 @@ def _serve_on() -> None:
         except Exception as error:
             SHUTDOWN_FAILED(reason=str(error) or type(error).__name__)
             _life.open.discard(worker)
+        _life.until_s = max(_life.until_s, (_life.told_s or time.monotonic()) + drain_s)
+    end_without_them(_life.until_s, _code_of_the_end)
+
+
+def _code_of_the_end() -> int:
+    """That of an end which the interpreter does not reach. Who has called `sys.exit`, or failed, is not told of success."""
+    if _life.code or _life.exit is None:
+        return _life.code or (0 if _ran_to_its_end(_life.main) else 1)
+    return int(str(_life.exit.code))
 
 
 def _outermost_frame_of_main() -> FrameType | None:
@@ -261,15 +300,9 @@ def _ran_to_its_end(main: FrameType | None) -> bool:
 
 @atexit.register
 def _end_with_code() -> None:
-    """The last thing the process does: nothing in Python can change the code that the interpreter has chosen."""
+    """The last thing the process does."""
     if _life.code:
-        logging.shutdown()
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (OSError, ValueError, AttributeError):
-                continue  # closed, or none
-        os._exit(_life.code)
+        exit_now(_life.code)
 
 
 _forking = threading.local()
@@ -292,6 +325,7 @@ def _after_fork_in_child() -> None:
     _life.open = set()
     _life.native = weakref.WeakSet()
     _life.terminated = False
+    _life.told_s = None
     _life.exit = None
     _life.code = 0
     if signal.getsignal(signal.SIGTERM) is _on_sigterm:

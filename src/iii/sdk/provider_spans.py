@@ -44,7 +44,6 @@ class ProviderSpans:
 
     def __init__(self, provider: TracerProvider, sink: FrameSink, marks: Mapping[str, str], interval_ms: float) -> None:
         """`marks` are added to the provider's resource, and give way to it."""
-        self.compact = False  # which it never is
         exporter = _FrameExporter(sink, {**marks, **provider.resource.attributes, "iii.otlp.kind": "standard"})
         self._processor = BatchSpanProcessor(
             exporter, schedule_delay_millis=interval_ms, export_timeout_millis=_EXPORT_TIMEOUT_MS
@@ -52,6 +51,9 @@ class ProviderSpans:
         provider.add_span_processor(_BaggageToAttributes())
         provider.add_span_processor(self._processor)
         self._tracer = provider.get_tracer(SCOPE)
+
+    def know_engine(self, compact: bool) -> None:
+        """Spans of others leave as OTLP whatever the engine reads."""
 
     def call_span(self, function_id: str) -> "ProviderSpan":
         """Around a call, as child of what runs."""
@@ -112,6 +114,8 @@ class ProviderSpan:
 
 class ProviderHandlerSpan(ProviderSpan):
     """The span of a handler, with what came in and went out."""
+
+    quiet = False
 
     def __init__(self, span: trace.Span, own_context: Context, data: Raw) -> None:
         super().__init__(span, own_context)

@@ -13,6 +13,7 @@ from iii.sdk.connection import EngineConnection
 from iii.sdk.engine_address import engine_url, handshake_headers
 from iii.sdk.in_process import engine_at
 from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig
+from iii.sdk.own_thread import in_own_thread
 from iii.sdk.telemetry_resource import resource_attributes
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Reporting:
     def greeted(self, features: Iterable[str]) -> None:
         """What the engine has. Of one that telemetry goes to instead nothing is known; it does not see payloads either."""
         if self.telemetry is not None and not self._options.otel_config.engine_ws_url:
-            self.telemetry.spans.compact = TRACES_V1 in features
+            self.telemetry.spans.know_engine(TRACES_V1 in features)
 
     def start(self) -> None:
         """On the loop."""
@@ -113,7 +114,7 @@ class Reporting:
             self._gauges.cancel()
         if self._connection is not None and self.telemetry is not None:
             try:
-                await asyncio.to_thread(self.telemetry.close)
+                await in_own_thread(self.telemetry.close)
             finally:
                 await self._connection.stop()
         if self._gauges is not None:

@@ -176,6 +176,12 @@ def warn_of_unknown_keys(given: Mapping[str, Any], known: frozenset[str], what: 
             KEY_IGNORED(key=key, of=what, known=sorted(known))
 
 
+OF_THE_ENGINE = (
+    "engine::",
+    "configuration::",
+)  # so begin the ids of its builtins that are in its namespace for everybody
+
+
 def target_namespace(explicit: str | None, function_id: str, own: str | None, field: str) -> str | None:
     """Where a call goes: the explicit namespace, the engine's for its builtins, else the worker's own.
 
@@ -191,6 +197,6 @@ def target_namespace(explicit: str | None, function_id: str, own: str | None, fi
                 "Give it a name, or leave it unset to stay in this worker's namespace."
             )
         return explicit
-    if function_id.startswith(("engine::", "configuration::")):
+    if function_id.startswith(OF_THE_ENGINE):
         return DEFAULT_NAMESPACE
     return own

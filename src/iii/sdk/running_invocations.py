@@ -9,9 +9,10 @@ from iii.sdk.invocation import Invocation
 CLEAN_UP_S = 10.0  # for a handler to end that was cancelled; then the log tells of it
 
 HANDLER_NOT_STOPPED = LogEvent(
-    __name__, "handler.not_stopped", logging.WARNING, "Handler is still running after its call was cancelled",
-    means="The clean-up of an async handler takes more than 10 s, or the handler ignores `CancelledError`.",
-    do="Let `CancelledError` pass, and bound what `finally` waits for.",
+    "iii.sdk", "handler.not_stopped", logging.WARNING, "Handler is still running after its call was cancelled",
+    means="Its caller cancelled it, or its time is over, more than 10 s ago. Each such handler keeps its thread or task until it ends.",
+    do="In an async handler let `CancelledError` pass, and bound what `finally` waits for; in a sync one look at "
+    "`iii.current_invocation().cancelled`, and give whatever it waits for a time-out.",
 )  # fmt: skip
 
 
@@ -29,6 +30,10 @@ class RunningInvocations:
         """Of those that wait on the loop."""
         return [invocation.task for invocation in list(self._running.values()) if invocation.task is not None]
 
+    def functions(self) -> list[str]:
+        """Whose handlers run."""
+        return sorted({invocation.function_id for invocation in list(self._running.values())})
+
     def add(self, invocation: Invocation, task: asyncio.Task[None] | None = None) -> None:
         """It is on a thread from now on, or goes on as a task, which the loop itself holds weakly."""
         if self._running.setdefault(invocation.invocation_id, invocation) is not invocation:
@@ -36,16 +41,15 @@ class RunningInvocations:
         if task is not None:
             invocation.task = task
             if invocation.cancelled:  # while a thread had it
-                self._stop(invocation, task)
+                task.cancel()
 
     def remove(self, invocation: Invocation) -> None:
         """It has ended."""
         invocation.task = None
-        invocation_id = invocation.invocation_id
-        other = self._running.pop(invocation_id, None)
+        other = self._running.pop(invocation.invocation_id, None)
         if other is not invocation:
             if other is not None:
-                self._running[invocation_id] = other
+                self._running[invocation.invocation_id] = other
             self._running.pop(invocation, None)
 
     def cancel(self, invocation_id: str) -> None:
@@ -55,12 +59,9 @@ class RunningInvocations:
             return
         invocation.cancelled = True
         if invocation.task is not None:
-            self._stop(invocation, invocation.task)
-
-    def _stop(self, invocation: Invocation, task: asyncio.Task[None]) -> None:
-        task.cancel()
+            invocation.task.cancel()
         self._loop.call_later(CLEAN_UP_S, self._complain, invocation)
 
     def _complain(self, invocation: Invocation) -> None:
-        if invocation.task is not None:
-            HANDLER_NOT_STOPPED(function_id=invocation.function_id, invocation_id=invocation.invocation_id)
+        if self._running.get(invocation.invocation_id) is invocation or invocation in self._running:
+            HANDLER_NOT_STOPPED(function=invocation.function_id, invocation_id=invocation.invocation_id)

@@ -25,19 +25,19 @@ INTERNAL, CLIENT = 1, 3  # as OTLP numbers them
 UNSET, OK, ERROR = 0, 1, 2
 
 
-def _nowhere(_span: ActiveSpan, _size: int) -> None: ...
+def _nowhere(_span: ActiveSpan) -> None: ...
 
 
 class ActiveSpan(SpanRecord, gc=False):
     """One span; it is sent once it has ended. A Struct, out of the collector's sight, because hundreds wait to be sent.
 
     Attributes:
-        gather: takes it when it has ended, with the bytes of its payloads, attributes and events.
+        gather: takes it when it has ended.
         dropped: how many attributes, and how many events, had no room.
-        characters: of attributes and events.
+        characters: of attributes and events; once it has ended, and the bytes of its payloads.
     """
 
-    gather: Callable[[ActiveSpan, int], None] = _nowhere
+    gather: Callable[[ActiveSpan], None] = _nowhere
     dropped: tuple[int, int] = (0, 0)
     characters: int = 0
 
@@ -90,7 +90,7 @@ class ActiveSpan(SpanRecord, gc=False):
 
     def end(self) -> None:
         self.end_ns = time.time_ns()
-        self.gather(self, self.characters)
+        self.gather(self)
 
     def ended(self, error: BaseException | None) -> None:
         """What it is about has ended, with this error or well."""
@@ -99,30 +99,35 @@ class ActiveSpan(SpanRecord, gc=False):
         else:
             self.note(error)
         self.end_ns = time.time_ns()
-        self.gather(self, self.characters)
+        self.gather(self)
 
 
 class RecordedHandler(ActiveSpan, gc=False):
-    """The span of a handler, with what came in and went out."""
+    """The span of a handler, with what came in and went out.
+
+    Attributes:
+        quiet: whether the answer need not tell its `traceparent`.
+    """
+
+    quiet: bool = False
 
     def succeeded(self, result: bytes) -> str:
         self.status = OK
         self.end_ns = time.time_ns()
-        size = self.characters
-        if self.came is not None:
-            self.went = result if len(result) <= self.shown_bytes else beginning(result, self.shown_bytes)
-            size += len(self.came) + len(self.went)
-        self.gather(self, size)
+        came = self.came
+        if came is not None:
+            self.went = result = result if len(result) <= self.shown_bytes else beginning(result, self.shown_bytes)
+            self.characters += len(came) + len(result)
+        self.gather(self)
         return self.traceparent
 
     def failed(self, error: BaseException) -> str:
         self.note(error)
         self.end_ns = time.time_ns()
-        size = self.characters
         if self.came is not None:
             self.went = beginning(payload_json({"error": shown(error)}), self.shown_bytes)
-            size += len(self.came) + len(self.went)
-        self.gather(self, size)
+            self.characters += len(self.came) + len(self.went)
+        self.gather(self)
         return self.traceparent
 
 
@@ -136,7 +141,7 @@ S = TypeVar("S", bound=ActiveSpan)
 
 def begin(
     span: type[S],
-    gather: Callable[[ActiveSpan, int], None],
+    gather: Callable[[ActiveSpan], None],
     name: str,
     kind: int,
     function_id: str | None,
@@ -144,7 +149,7 @@ def begin(
     baggage: str | None,
 ) -> S:
     """A span that begins now, as child of a valid parent, or of nobody."""
-    parent = valid_traceparent(traceparent) if traceparent else None
+    parent = valid_traceparent(traceparent)
     own = new_traceparent() if parent is None else parent[:36] + new_span_end()
     begun = span(name, kind, function_id, parent, own, baggage, time.time_ns())
     begun.gather = gather

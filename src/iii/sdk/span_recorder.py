@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
 
+from iii.protocol.ids import new_span_end
 from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import InvokeFunction
@@ -41,6 +43,7 @@ class Unrecorded(Struct, gc=False):
 
     traceparent: str | None
     baggage: str | None
+    quiet: bool = False
 
     def set_attribute(self, key: str, value: Any) -> None: ...
 
@@ -63,15 +66,11 @@ class SpanRecorder:
     Args:
         sink: takes frames, and must not block.
         interval_s: between the end of a span and the frame that carries it, at most.
-
-    Attributes:
-        compact: whether who gets the frames reads compact ones.
     """
 
     def __init__(
         self, sink: FrameSink, resource: dict[str, str], interval_s: float, loop: asyncio.AbstractEventLoop
     ) -> None:
-        self.compact = False
         self._sink = sink
         self._resource = resource
         self._envelope = span_envelope(SCOPE, resource)
@@ -79,11 +78,19 @@ class SpanRecorder:
         self._interval_s = interval_s
         self._loop = loop
         self._sampler = Sampler()
-        self._ended: list[tuple[ActiveSpan, int]] = []  # with the bytes that each holds
-        self._waiting_bytes = 0
+        self._compact = False
+        self._believes = False  # parents that are sampled need no look, for they are valid, and all are recorded
+        self._ended: list[ActiveSpan] = []
+        self._waiting_bytes = 0  # of their attributes, events and payloads
         self._due = False  # whether the loop knows that something waits
         self._urgent = False  # whether it knows that it need not wait for more
         self._dropping = False
+        self._take = self._gather  # bound once
+
+    def know_engine(self, compact: bool) -> None:
+        """It reads compact frames, hands on no parent that is not valid, and needs none in answers."""
+        self._compact = compact
+        self._believes = compact and self._sampler.keeps_to_parent
 
     def call_span(self, function_id: str) -> ActiveSpan | Unrecorded:
         """Around a call, as child of what runs."""
@@ -96,19 +103,31 @@ class SpanRecorder:
     def _client_span(self, name: str, function_id: str | None) -> ActiveSpan | Unrecorded:
         parent = parent_of_new_spans()
         traceparent, baggage = (None, None) if parent is None else (parent.traceparent, parent.baggage)
+        if traceparent is not None and self._believes and traceparent[52:] == "-01":
+            span = ActiveSpan(
+                name, CLIENT, function_id, traceparent, traceparent[:36] + new_span_end(), baggage, time.time_ns()
+            )
+            span.gather = self._take
+            return span
         if not self._sampler.wants(traceparent):
             return Unrecorded(traceparent, baggage)
-        return begin(ActiveSpan, self._gather, name, CLIENT, function_id, traceparent, baggage)
+        return begin(ActiveSpan, self._take, name, CLIENT, function_id, traceparent, baggage)
 
     def handler_span(self, message: InvokeFunction) -> RecordedHandler | Unrecorded:
         """Around a handler, as child of the caller's span, and current from now on."""
         traceparent, baggage = message.traceparent, message.baggage
-        if not self._sampler.wants(traceparent):
+        function_id, name = message.function_id, f"execute {message.function_id}"
+        if traceparent is not None and self._believes and traceparent[52:] == "-01":
+            own = traceparent[:36] + new_span_end()
+            span = RecordedHandler(name, INTERNAL, function_id, traceparent, own, baggage, time.time_ns())
+            span.gather = self._take
+        elif self._sampler.wants(traceparent):
+            span = begin(RecordedHandler, self._take, name, INTERNAL, function_id, traceparent, baggage)
+        else:
             current_trace.set(TraceContext(traceparent, baggage))
             return Unrecorded(traceparent, baggage)
-        function_id, shown_bytes = message.function_id, self._shown_bytes
-        name = f"execute {function_id}"
-        span = begin(RecordedHandler, self._gather, name, INTERNAL, function_id, traceparent, baggage)
+        span.quiet = self._compact
+        shown_bytes = self._shown_bytes
         if shown_bytes:
             came = bytes(message.data)
             span.shown_bytes = shown_bytes
@@ -120,7 +139,7 @@ class SpanRecorder:
             make_current(span)
         return span
 
-    def _gather(self, span: ActiveSpan, size: int) -> None:
+    def _gather(self, span: ActiveSpan) -> None:
         """It has ended; on the thread where it did."""
         ended = self._ended
         if len(ended) >= WAITING_SPANS or self._waiting_bytes > WAITING_BYTES:
@@ -128,9 +147,8 @@ class SpanRecorder:
                 self._dropping = True
                 SPANS_DROPPED()
             return
-        ended.append((span, size))
-        if size:
-            self._waiting_bytes += size
+        ended.append(span)
+        self._waiting_bytes += span.characters
         if not self._due:
             self._due = True
             self._tell(self._wait)
@@ -149,7 +167,7 @@ class SpanRecorder:
         """One batch; others of the loop come between two."""
         batch = self._ended[: self._fitting()]
         del self._ended[: len(batch)]
-        self._waiting_bytes = sum([size for _, size in self._ended])
+        self._waiting_bytes = sum([span.characters for span in self._ended])
         self._hand_on(batch)
         self._due = self._urgent = False  # before the look: a thread that adds one now tells by itself
         if self._ended:
@@ -160,9 +178,11 @@ class SpanRecorder:
 
     def _fitting(self) -> int:
         """How many spans one turn of the loop has time for; at least one."""
+        if self._waiting_bytes <= BATCH_BYTES:
+            return BATCH_SPANS
         total = 0
-        for number, (_, size) in enumerate(self._ended[:BATCH_SPANS]):
-            total += size
+        for number, span in enumerate(self._ended[:BATCH_SPANS]):
+            total += span.characters
             if total > BATCH_BYTES and number:
                 return number
         return BATCH_SPANS
@@ -173,9 +193,8 @@ class SpanRecorder:
         for start in range(0, len(ended), BATCH_SPANS):
             self._hand_on(ended[start : start + BATCH_SPANS])
 
-    def _hand_on(self, ended: list[tuple[ActiveSpan, int]]) -> None:
-        spans = [span for span, _ in ended]
-        if self.compact and spans and (len(spans) > 1 or ended[0][1] <= BATCH_BYTES):
+    def _hand_on(self, spans: list[ActiveSpan]) -> None:
+        if self._compact and spans and (len(spans) > 1 or spans[0].characters <= BATCH_BYTES):
             frame = compact_frame(self._resource, spans)
             if frame is not None:
                 self._sink(frame)

@@ -24,6 +24,10 @@ class CallSpan(_WithTrace, Protocol):
 class HandlerSpan(Protocol):
     """One handler run, watched; made and ended in the context of the handler. Ending gives the answer's traceparent."""
 
+    @property
+    def quiet(self) -> bool:
+        """Whether the answer needs none."""
+
     def succeeded(self, result: bytes) -> str:
         """`result` is JSON."""
 
@@ -42,13 +46,10 @@ class RequestSpan(_WithTrace, Protocol):
 
 
 class SpanMaker(Protocol):
-    """Makes the spans of one worker.
+    """Makes the spans of one worker."""
 
-    Attributes:
-        compact: whether who gets them reads compact frames.
-    """
-
-    compact: bool
+    def know_engine(self, compact: bool) -> None:
+        """Whether who gets them reads compact frames, as the engine of the worker."""
 
     def call_span(self, function_id: str) -> CallSpan:
         """Around a call, as child of what runs."""

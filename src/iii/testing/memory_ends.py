@@ -196,6 +196,9 @@ class WorkerEnd:
         self._to_engine.append((outgoing.message, outgoing.opcode == BINARY))
         self._on_engine_loop(self._hand_over)
 
+    def add(self, outgoing: Outgoing) -> None:
+        self.send(outgoing)
+
     def send_now(self, outgoing: Outgoing) -> bool:
         self.send(outgoing)
         return True

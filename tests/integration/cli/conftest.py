@@ -23,7 +23,7 @@ def iii(tmp_path: Path) -> Iii:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
 
     return iii

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from iii.modules.observability.module import Observability
 from tests.integration.configuration.office import PORT, Office, Open
 from tests.integration.server.waiting import until
+
+DEADLINE_S = 60.0
 
 
 async def test_07_check_49_set_answers_with_old_and_new(office: Office) -> None:
@@ -163,3 +166,27 @@ async def test_07_check_55_an_entry_without_a_trigger_of_its_own_expires(open_of
     await leaving.shutdown_async()
     await until(lambda: any(each["event_type"] == "configuration:deleted" for each in everything))
     assert (everything[-1]["id"], office.file("left").exists()) == ("left", False)
+
+
+async def test_17_s6_targets_of_a_change_belong_to_one_span_within_the_writers_trace(office: Office) -> None:
+    observability = Observability(office.engine)
+    office.engine.add_module(observability)
+    traced = await office.connect(otel={"enabled": True})
+    first, second = await office.on(), await office.on()
+
+    async def named(name: str) -> list[dict[str, Any]]:
+        """Spans of the engine that have ended."""
+        found = await office.call("engine::traces::list", search_all_spans=True, include_internal=True)
+        ended = [span for span in found["spans"] if not {"resource", "pending"} & span.keys()]
+        return [span for span in ended if span["name"] == name]
+
+    await office.register(initial_value={"port": 1})  # by a worker without traces
+    await traced.trigger_async({"function_id": "configuration::set", "payload": {"id": "svc", "value": {"port": 2}}})
+    async with asyncio.timeout(DEADLINE_S):
+        while len(fan_outs := await named("configuration_triggers")) < 2:  # noqa: ASYNC110 - the store tells nobody
+            await asyncio.sleep(0.01)
+    assert len(first) == len(second) == 2
+    (call,) = await named("call configuration::set")
+    assert [span["parent_span_id"] for span in fan_outs] == [None, call["span_id"]]
+    assert [span["status"] for span in fan_outs] == ["ok", "ok"]
+    observability.tracing.stop()

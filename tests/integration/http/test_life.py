@@ -278,7 +278,7 @@ def test_the_process_serves_and_logs_and_ends(tmp_path: Any) -> None:
             assert time.monotonic() < give_up_at, engine.log()
             time.sleep(0.01)
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"{found[1]}/nowhere", timeout=5)
+            urllib.request.urlopen(f"{found[1]}/nowhere", timeout=60)
     finally:
         assert engine.stop() == 0
 

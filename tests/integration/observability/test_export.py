@@ -334,13 +334,16 @@ def test_06_check_64a_all_that_modules_measure_reaches_the_collector(tmp_path: P
             receiver.wait(2)
             engine.stop()
             assert "left out" not in engine.log()
-        names = {
-            metric.name
+        metrics = [
+            metric
             for _, _, message in receiver.requests
             for resource in message.resource_metrics
             for metric in resource.scope_metrics[0].metrics
-        }
+        ]
+    counted = [point for metric in metrics for point in (*metric.sum.data_points, *metric.histogram.data_points)]
+    assert len({point.start_time_unix_nano for point in counted}) == 1  # the start of the engine
+    assert all(0 < point.start_time_unix_nano <= point.time_unix_nano for point in counted)
     assert {
         "iii.invocations.total", "iii.workers.active", "iii.queue.jobs", "iii.queue.oldest_job.age", "iii.connections",
         "iii.connection.io", "iii.store.operation.duration", "iii.event_loop.lag",
-    } <= names  # fmt: skip
+    } <= {metric.name for metric in metrics}  # fmt: skip

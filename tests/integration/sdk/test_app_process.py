@@ -208,6 +208,42 @@ def test_09_check_28_handlers_have_as_long_as_the_options_of_the_app_say(engine:
     assert "Worker stops while handlers run; their calls fail" in complaints
 
 
+def test_09_check_32_what_hangs_below_a_handler_does_not_keep_the_process(engine: FakeEngine, start: Start) -> None:
+    """A task that catches its cancel, and a thread of the loop's pool: `asyncio.run` would wait for both without an end."""
+    process = start(
+        engine.url,
+        """
+        app = iii.App("brief", options=iii.InitOptions(drain_timeout_s=0.2, enable_metrics_reporting=False))
+        left = []
+        def hang() -> None:
+            print("hangs", flush=True)
+            threading.Event().wait()
+        async def ignore() -> None:
+            while True:
+                try:
+                    await asyncio.sleep(3600)
+                except asyncio.CancelledError:
+                    pass
+        @app.function("pooled")
+        async def pooled(data: object) -> None:
+            left.append(asyncio.ensure_future(ignore()))
+            await asyncio.to_thread(hang)
+        """,
+    )
+    connection = engine.connection()
+    connection.message("registerfunction", id="pooled")
+    connection.send({"type": "invokefunction", "function_id": "pooled", "data": None, "invocation_id": "i"})
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["run\n", "hangs\n"]
+    process.terminate()
+    code, printed, complaints = ended(process)
+    assert (code, printed) == (0, "over\n")
+    handlers, tasks, threads = complaints.splitlines()
+    assert 'functions=["pooled"]' in handlers
+    assert 'App ends while tasks run that do not stop (tasks=["ignore"]' in tasks
+    assert "Process exits while threads of `asyncio.to_thread` run (threads=1, running=" in threads
+
+
 @pytest.mark.parametrize("hook", ["app.on_start(hook)", "app.dependency(hook)"])
 def test_11_s4_a_start_that_catches_its_cancel_does_not_serve(engine: FakeEngine, start: Start, hook: str) -> None:
     process = start(

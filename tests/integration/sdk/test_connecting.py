@@ -140,7 +140,7 @@ def test_a_handshake_without_answer_is_given_up(
         for _ in range(3):
             peer, _ = mute.accept()
             with peer:
-                peer.settimeout(10)
+                peer.settimeout(60)
                 while peer.recv(65_536):  # the request, then the end
                     pass
         worker.shutdown()
@@ -157,7 +157,7 @@ async def test_a_shutdown_during_the_handshake_leaves_nothing(monkeypatch: pytes
             await asyncio.to_thread(peer.recv, 65_536)
             await worker.shutdown_async()
             assert worker.get_connection_state() == "disconnected"
-            peer.settimeout(10)
+            peer.settimeout(60)
             assert await asyncio.to_thread(peer.recv, 1) == b""
 
 
@@ -583,7 +583,7 @@ def test_N14_08_check_50_the_announcement(
     assert plain["pid"] == os.getpid()
     assert plain["isolation"] is None
     assert plain["namespace"] is None
-    assert plain["features"] == ["large-messages.v1", "cancel.v1", "drain.v1"]
+    assert plain["features"] == ["large-messages.v1", "cancel.v1", "drain.v1", "traces.v1"]
     assert plain["telemetry"] == {"language": "de_DE", "project_name": tmp_path.name, "framework": "iii-py"}
     assert "description" not in plain
 

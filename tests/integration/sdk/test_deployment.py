@@ -93,7 +93,7 @@ async def test_09_check_22_a_process_killed_while_it_drains(
             rows = await traffic.worker.trigger_async({"function_id": "engine::workers::list"})
             return any(row["status"] == "draining" for row in rows["workers"])
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await drains():  # noqa: ASYNC110  # the engine says it to those who ask
                 await asyncio.sleep(0.02)
         served = traffic.answered["old"]

@@ -317,3 +317,24 @@ async def test_P11_a_started_call_ends_with_its_worker(house: House, slow: Slow)
     slow.release.set()
     with pytest.raises(iii.ClientShutdown):
         caller.start(request())
+
+
+async def test_P11_a_sync_handler_that_does_not_stop_is_logged(
+    house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running_invocations, "CLEAN_UP_S", 0.02)
+    begun, release = threading.Event(), threading.Event()
+
+    def stuck(data: Any) -> None:
+        begun.set()
+        release.wait()
+
+    house.worker.register_function("test::stuck", stuck)
+    call = (await house.connect()).start({"function_id": "test::stuck"})
+    await until(begun.is_set, "the handler")
+    call.cancel()
+    await until(lambda: any("still running" in each.getMessage() for each in caplog.records), "the warning")
+    release.set()
+    assert [each.fields["function"] for each in caplog.records if "still running" in each.getMessage()] == [  # type: ignore[attr-defined]
+        "test::stuck"
+    ]

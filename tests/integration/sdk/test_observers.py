@@ -88,12 +88,20 @@ def test_28_check_2_a_worker_that_observes_nothing_announces_no_observers(
     engine: FakeEngine, worker: iii.Worker
 ) -> None:
     connection = engine.connection()
-    assert [each["features"] for each in announcements(connection)] == [["large-messages.v1", "cancel.v1", "drain.v1"]]
+    assert [each["features"] for each in announcements(connection)] == [
+        ["large-messages.v1", "cancel.v1", "drain.v1", "traces.v1"]
+    ]
     worker.observe("f", "g", observer_id="one")
     worker.observe("f", "g", observer_id="two")
     engine.wait(lambda: len(connection.of("observe")) == 2)
     assert told(connection) == [ANNOUNCE, ANNOUNCE, "observe one", "observe two"]
-    assert announcements(connection)[1]["features"] == ["large-messages.v1", "cancel.v1", "drain.v1", "observe.v1"]
+    assert announcements(connection)[1]["features"] == [
+        "large-messages.v1",
+        "cancel.v1",
+        "drain.v1",
+        "traces.v1",
+        "observe.v1",
+    ]
 
 
 def test_28_check_3_a_new_connection_hears_of_all_again_under_their_ids(engine: FakeEngine, worker: iii.Worker) -> None:

@@ -419,6 +419,40 @@ def test_09_check_28_handlers_have_as_long_as_the_options_say(engine: FakeEngine
     assert "Worker stops while handlers run; their calls fail" in complaints
 
 
+@pytest.mark.parametrize(("end", "code"), [("", 0), ("sys.exit(3)", 1)])
+def test_09_check_32_a_thread_below_a_handler_does_not_keep_the_process(
+    engine: FakeEngine, end: str, code: int
+) -> None:
+    """What `sys.exit` said is lost, and then it is not success."""
+    process = start_with(
+        """
+        import asyncio, iii, sys, threading
+        worker = iii.register_worker(sys.argv[1], iii.InitOptions(drain_timeout_s=0.2))
+        begun = threading.Event()
+        def hang() -> None:
+            begun.set()
+            threading.Event().wait()
+        @worker.function("pooled")
+        async def pooled(data: object) -> None:
+            await asyncio.to_thread(hang)
+        begun.wait()
+        print("begun", flush=True)
+        """
+        + end,
+        engine.url,
+    )
+    connection = engine.connection()
+    connection.message("registerfunction", id="pooled")
+    connection.send({"type": "invokefunction", "function_id": "pooled", "data": None, "invocation_id": "i"})
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    if not end:
+        process.terminate()
+    _, complaints = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == code
+    assert "Process exits while threads of `asyncio.to_thread` run" in complaints
+
+
 @pytest.mark.skipif(not can_unshare(), reason="needs unshare -p")
 def test_bugs_8a_a_worker_that_is_process_1_obeys_sigterm(engine: FakeEngine) -> None:
     command = ["unshare", "-p", "-f", "--mount-proc", "--kill-child", sys.executable, "-c", HEAD, engine.url]

@@ -200,7 +200,7 @@ def test_09_check_1_calls_go_round(copies: Copies) -> None:
 
 def test_09_check_4_an_event_calls_once_whoever_is_there(copies: Copies, http_port: int) -> None:
     def get() -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/who", timeout=10) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/who", timeout=60) as response:
             found: int = json.loads(response.read())
             return found
 

@@ -237,10 +237,12 @@ def test_17_9_only_an_engine_that_reads_compact_frames_gets_them(engine: FakeEng
     """And only for its own workers: whoever gets the telemetry of those of others did not see the payloads."""
     engine.features = ["traces.v1"]
     near = connect(worker_name="near", otel=FAST_OTEL)
+    near.register_function("work", lambda data: data)
     socket = engine.telemetry_socket()
-    engine.connection(1)
-    near.trigger({"function_id": "engine::workers::register", "payload": {}})
+    connection = engine.connection(1)
+    answer = connection.invoke("work", 5, traceparent=TRACEPARENT)
     engine.wait(lambda: compact_frames(socket))
+    assert (answer["result"], "traceparent" in answer) == (5, False)
 
     far = connect(worker_name="far", otel={**FAST_OTEL, "engine_ws_url": engine.url})
     engine.connection(2)

@@ -56,7 +56,7 @@ def test_kind_2_nothing_is_imported_at_a_first_use() -> None:
         request = urllib.request.Request(
             f"http://127.0.0.1:{http}/first", data=b"{}", headers={"content-type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             assert response.status == 200
         give_up_at = time.monotonic() + 30
         while len(happened) < 8 and time.monotonic() < give_up_at:

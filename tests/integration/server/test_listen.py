@@ -231,7 +231,7 @@ def test_core_15_out_of_files_every_port_waits_without_spinning_and_files_are_ke
                 client.close()
         clients["HTTP"][-1] = stack.enter_context(socket.create_connection(("127.0.0.1", ports["HTTP"])))  # the old one
         for group in clients.values():  # may have made room for others
-            group[-1].settimeout(20)
+            group[-1].settimeout(60)
             group[-1].sendall(b"GET /nope HTTP/1.1\r\nHost: engine\r\n\r\n")
             assert group[-1].recv(100).startswith(b"HTTP/1.1 404 ")
         assert log.read_text().count(not_accepted(ports["WORKERS"])) == 1

@@ -50,7 +50,7 @@ def test_06_10_2_the_lines_of_the_engine_are_listed(worker: iii.Worker) -> None:
 def test_06_check_65a_what_the_command_line_logs_is_listed_once(engine: RunningEngine) -> None:
     def command(*arguments: str) -> str:
         called = [sys.executable, "-m", "iii.cli", "trigger", *arguments, "--url", engine.url()]
-        return subprocess.run(called, env=environment(), capture_output=True, text=True, timeout=30, check=True).stdout
+        return subprocess.run(called, env=environment(), capture_output=True, text=True, timeout=60, check=True).stdout
 
     command("engine::log::info", "--json", '{"message":"hello from the CLI"}')
     logs = json.loads(command("engine::logs::list"))["logs"]
@@ -60,7 +60,7 @@ def test_06_check_65a_what_the_command_line_logs_is_listed_once(engine: RunningE
 def test_06_checks_65b_and_65c_the_tour_of_the_command_line(engine: RunningEngine, worker: iii.Worker) -> None:
     def command(function_id: str, payload: str = "{}") -> Any:
         called = [sys.executable, "-m", "iii.cli", "trigger", function_id, "--json", payload, "--url", engine.url()]
-        done = subprocess.run(called, env=environment(), capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(called, env=environment(), capture_output=True, text=True, timeout=60, check=True)
         return json.loads(done.stdout)
 
     async def toured(data: Any) -> Any:

@@ -293,6 +293,6 @@ def test_core_2_two_signals_at_a_worker_leave_no_word_of_a_race(process: EngineP
                 worker.terminate()
                 worker.terminate()
                 worker.send_signal(signal.SIGCONT)
-                _, said = worker.communicate(timeout=30)
+                _, said = worker.communicate(timeout=60)
             assert worker.returncode in (0, -signal.SIGTERM)
             assert "race condition" not in said

@@ -262,7 +262,7 @@ async def test_a_log_that_somebody_cuts_under_the_engine_ends_acknowledgements(t
         await store.set(A, str(number), b"1")
     os.truncate(tmp_path / "state" / "store.db-wal", 0)
     answer = None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while answer is None:
             try:
                 await store.set(A, "after", b"1")

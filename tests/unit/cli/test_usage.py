@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -278,6 +279,23 @@ def test_output_that_cannot_be_written_is_one_line(line: str) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-m", "iii.cli", line], stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (1, "Error: cannot write the output: No space left on device\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_a_command_runs_with_closed_standard_streams(closed: str, tmp_path: Path) -> None:
+    """It was a traceback, and what was opened next got their numbers."""
+    told = tmp_path / "told"
+    program = (
+        "import sys; from iii.cli import main; code = main(['--version']); sys.stdin.read(); print('e', file=sys.stderr);"
+        "file = open(sys.argv[1], 'w'); file.write(f'{code} {file.fileno() > 2}')"
+    )
+    script = f'exec "$0" -c "$1" "$2" {closed}'
+    done = subprocess.run(
+        ["sh", "-c", script, sys.executable, program, told], stdin=subprocess.DEVNULL, capture_output=True
+    )
+    assert done.returncode == 0
+    assert told.read_text() == "0 True"
 
 
 def test_every_command_stands_in_the_help_of_the_engine() -> None:

@@ -239,6 +239,35 @@ def test_06_check_35_a_caller_gets_back_what_it_sent_and_its_target_what_is_vali
     assert {key: answer[key] for key in ("traceparent", "baggage") if key in answer} == members
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_17_9_a_caller_that_knows_its_traces_gets_none_back(
+    engine: MemoryEngine, worker: MemoryWorker, fails: bool
+) -> None:
+    caller = engine.connect(name="quiet", features=["traces.v1"])
+    call = caller.start_call("svc::f", traceparent=TRACEPARENT, baggage="a=b")
+    arrived = only(worker.invocations())
+    assert (arrived["traceparent"], arrived["baggage"]) == (TRACEPARENT, "a=b,iii.function.id=svc::f")
+    worker.answer(arrived, **({"error": {"code": "E", "message": "m"}} if fails else {}))
+    assert {"traceparent", "baggage"}.isdisjoint(answer_of(caller, call))
+
+
+@pytest.mark.parametrize(
+    ("target", "baggage", "arriving"),
+    [
+        ("svc::f", "iii.function.id=other", "iii.function.id=svc::f"),
+        ("svc::f", "iii.function.id=other,a=b", "a=b,iii.function.id=svc::f"),
+        ("stream::bridge::on_pub::x", "iii.function.id=other", "iii.function.id=other"),
+    ],
+)
+def test_06_check_33_baggage_of_a_call_names_its_target_unless_that_is_a_builtin(
+    engine: MemoryEngine, caller: MemoryWorker, target: str, baggage: str, arriving: str
+) -> None:
+    server = engine.connect(functions=[target])
+    for _ in range(2):
+        caller.start_call(target, traceparent=TRACEPARENT, baggage=baggage)
+    assert [each["baggage"] for each in server.invocations()] == [arriving] * 2
+
+
 def test_06_check_35b_a_call_of_the_engine_itself_names_no_function(engine: MemoryEngine, worker: MemoryWorker) -> None:
     engine.core.router.call("svc::f", None, b"1", traceparent=TRACEPARENT, baggage="k=v")
     arrived = only(worker.invocations())

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from iii.engine.trigger_types import TriggerType
-from iii.engine.turns import STEPS, Turns
+from iii.engine.turns import LOOKED, STEPS, TURN_S, Turns
 from iii.testing import FakeClock, MemoryEngine, MemoryLink
 
 MANY = 3 * STEPS
@@ -26,6 +26,31 @@ def test_a_turn_has_an_end_and_small_works_do_not_wait_for_large_ones(clock: Fak
     assert did == list(range(10 * STEPS))
     assert ended == ["small", "large"]
     assert turns.go(iter([1]))
+
+
+def test_a_turn_ends_within_a_share_when_its_time_is_over(clock: FakeClock) -> None:
+    """Steps that take long, side by side: none of the others adds a whole share to the turn."""
+
+    class Passing(FakeClock):
+        passed = 0.0
+
+        def now(self) -> float:
+            return super().now() + self.passed
+
+    slow, did = Passing(), [0, 0]
+    turns = Turns(slow)
+
+    def working(at: int) -> Iterator[None]:
+        for _ in range(4 * LOOKED):
+            slow.passed += 1.01 * TURN_S / LOOKED
+            did[at] += 1
+            yield
+
+    assert not turns.go(working(0))
+    assert not turns.go(working(1))
+    assert did == [LOOKED, 0]
+    slow.advance(1)
+    assert did == [4 * LOOKED, 4 * LOOKED]
 
 
 def test_a_work_that_leaves_a_larger_one_behind_is_done(clock: FakeClock) -> None:

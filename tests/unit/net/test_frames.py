@@ -2,7 +2,7 @@
 
 import pytest
 
-from iii.net.frames import BINARY, Masking, client_frame
+from iii.net.frames import BINARY, client_frame, masked_frames
 
 
 def unmasked(frame: bytes) -> tuple[int, bytes]:
@@ -30,8 +30,12 @@ def test_each_frame_has_a_mask_of_its_own() -> None:
 
 def test_frames_of_one_write_share_a_mask_and_keep_their_messages() -> None:
     messages = [b"", b"a", b"same size", b"size same", b"x" * 300]
-    masking = Masking()
+    written = masked_frames(messages)
+    masks: set[bytes] = set()
     for message in messages:
-        frames: list[bytes] = []
-        masking.add_frame(frames, message)
-        assert unmasked(b"".join(frames)) == (0x81, message)
+        head = 2 if len(message) < 126 else 4
+        frame, written = written[: head + 4 + len(message)], written[head + 4 + len(message) :]
+        assert unmasked(frame) == (0x81, message)
+        masks.add(frame[head : head + 4])
+    assert not written
+    assert len(masks) == 1

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import uuid
+import weakref
 from contextlib import closing
 
 import pytest
@@ -105,6 +106,21 @@ async def test_core_21_a_call_that_is_cancelled_as_it_fails_leaves_no_complaint(
         await asyncio.sleep(0)
     gc.collect()
     assert not complaints
+
+
+async def test_a_loop_that_called_is_not_kept() -> None:
+    """A program that calls in one `asyncio.run` after the other had them all in memory."""
+    never_started = WorkerCore("ws://127.0.0.1:1", iii.InitOptions(), asyncio.get_running_loop())
+    called: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+
+    async def call() -> None:
+        called.append(weakref.ref(asyncio.get_running_loop()))
+        with pytest.raises(iii.InvocationTimeout):
+            await never_started.caller.call_async({"function_id": "f", "timeout_ms": 1})
+
+    await asyncio.to_thread(asyncio.run, call())
+    gc.collect()
+    assert [each() for each in called] == [None]
 
 
 def test_a_closed_loop_loses_its_letters_silently() -> None:

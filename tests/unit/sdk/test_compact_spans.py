@@ -2,17 +2,25 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
 from iii.protocol.messages import InvokeFunction
 from iii.protocol.span_record import SpanBatch
+from iii.sdk.answers import success
 from iii.sdk.span_recorder import BATCH_BYTES, BATCH_SPANS, SpanRecorder
+from iii.sdk.trace_context import TraceContext, current_trace
 
 Act = Callable[[SpanRecorder], object]
 
 read = msgspec.msgpack.Decoder(SpanBatch).decode
+
+
+PARENT = f"00-{'a' * 32}-{'b' * 16}"
 
 
 @pytest.fixture
@@ -24,7 +32,7 @@ def sent() -> list[bytes]:
 def recorder(sent: list[bytes]) -> Iterator[SpanRecorder]:
     loop = asyncio.new_event_loop()
     recorder = SpanRecorder(sent.append, {"service.name": "shop"}, 60, loop)
-    recorder.compact = True
+    recorder.know_engine(compact=True)
     yield recorder
     loop.close()
 
@@ -76,3 +84,48 @@ def test_17_9_all_that_has_ended_leaves_in_frames_of_one_batch(recorder: SpanRec
         call("f")(recorder)
     recorder.flush()
     assert [len(read(frame[4:]).spans) for frame in sent] == [BATCH_SPANS, 1]
+
+
+def test_17_9_an_answer_tells_no_trace_and_its_span_has_the_result(recorder: SpanRecorder, sent: list[bytes]) -> None:
+    """Whatever the ids are."""
+    odd = 'f",","result":"x\\'
+    message = InvokeFunction(odd, msgspec.Raw(b"1"), odd, traceparent=f"{PARENT}-01")
+    handler: Any = SimpleNamespace(declares_result=False)
+
+    answer = success(handler, message, {"result": None}, recorder.handler_span(message))
+
+    assert answer is not None
+    assert msgspec.json.decode(answer) == {
+        "type": "invocationresult", "invocation_id": odd, "function_id": odd, "result": {"result": None},
+    }  # fmt: skip
+    recorder.flush()
+    (span,) = read(sent[0][4:]).spans
+    assert (span.parent, span.traceparent[:36], span.went) == (f"{PARENT}-01", PARENT[:36], b'{"result":null}')
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "recorded"),
+    [
+        (f"{PARENT}-01", f"{PARENT}-01"),
+        (f"{PARENT}-03", f"{PARENT}-03"),
+        (f"{PARENT}-00", ""),
+        ("no trace", None),
+        (None, None),
+    ],
+)
+def test_17_9_a_sampled_parent_is_believed_and_others_are_looked_at(
+    recorder: SpanRecorder, sent: list[bytes], traceparent: str | None, recorded: str | None
+) -> None:
+    """ "": nothing is recorded."""
+    message = InvokeFunction("f", msgspec.Raw(b"1"), traceparent=traceparent)
+
+    def handle() -> None:
+        recorder.handler_span(message).succeeded(b"2")
+        token = current_trace.set(TraceContext(traceparent, None))
+        recorder.call_span("f").ended(None)
+        current_trace.reset(token)
+
+    copy_context().run(handle)
+    recorder.flush()
+    parents = [span.parent for frame in sent for span in read(frame[4:]).spans]
+    assert parents == ([] if recorded == "" else [recorded, recorded])

@@ -58,7 +58,12 @@ async def test_one_that_never_began_can_be_refused_failed_and_stopped(connection
 
 
 async def test_what_is_sent_without_a_socket_waits_until_it_is_over(connection: EngineConnection) -> None:
+    connection.offline.waits = lambda call_id: call_id != "its id"
     connection.send(b"one")
+    connection.send_here(b"a call that nobody waits for", "its id")
+    assert len(connection.offline) == 2
+    assert [each.message for each in connection.offline.take()] == [b"one"]
+    connection.send_here(b"one")
     connection.send_if_connected(b"never")
     connection.send_or_drop(b"two")
     held = connection.offline.held_bytes

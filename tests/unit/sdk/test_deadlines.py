@@ -19,7 +19,7 @@ async def test_calls_expire_in_order_and_forgotten_ones_do_not() -> None:
         if waiter is slow:
             last.set()
 
-    deadlines = Deadlines(asyncio.get_running_loop(), expire)
+    deadlines = Deadlines(asyncio.get_running_loop().time, expire)
     first, forgotten, second, slow = waiting(), waiting(), waiting(), waiting()
     deadlines.watch(slow, 40)
     for waiter in (first, forgotten, second):
@@ -41,7 +41,7 @@ async def test_a_call_that_began_later_is_not_ended_with_the_first() -> None:
         expired.append(waiter)
         ended.set()
 
-    deadlines = Deadlines(asyncio.get_running_loop(), expire)
+    deadlines = Deadlines(asyncio.get_running_loop().time, expire)
     first, later = waiting(), waiting()
     deadlines.watch(first, 30)
     loop = asyncio.get_running_loop()

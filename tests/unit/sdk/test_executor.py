@@ -63,6 +63,8 @@ async def later(number: int) -> int:
 class Span:
     """Fails when it is ended."""
 
+    quiet = False
+
     def succeeded(self, result: Any) -> str:
         raise ValueError("ended")
 
@@ -92,6 +94,8 @@ async def test_a_call_without_an_answer_ends_its_span_and_says_nothing() -> None
     ended: list[Any] = []
 
     class Counting:
+        quiet = False
+
         def succeeded(self, result: bytes) -> str:
             ended.append(result)
             return "00-trace"

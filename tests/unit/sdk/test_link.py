@@ -94,11 +94,12 @@ class Bench:
         self.soon: list[Callable[[], None]] = []
         self.begun: list[EngineLink] = []
         self.over: list[str] = []
+        self.backlog = Backlog()
         self.link = EngineLink(
             lambda link, outbox: self.begun.append(link),
             self.received.append,
             lambda link, outbox, why: self.over.append(why),
-            Backlog(),
+            self.backlog,
             self.soon.append,
         )
         self.transport = Transport(self.near, tls)
@@ -186,6 +187,44 @@ async def test_many_messages_begin_to_leave_before_the_turn_ends(bench: Bench) -
     assert len(bench.written) == 4
 
 
+async def test_what_the_loop_adds_is_counted_when_it_is_written_or_has_to_wait(bench: Bench) -> None:
+    """core 16: without the lock, and yet no byte is forgotten or counted twice."""
+    outbox, backlog = bench.outbox, bench.backlog
+    outbox.send(Outgoing(b"of a thread"))
+    outbox.add(Outgoing(b"of the loop"))
+    bench.turn()
+    assert len(bench.written) == 1
+    assert backlog.held_bytes == 0
+
+    for _ in range(outbox_module.EARLY_MESSAGES + 1):
+        outbox.add(Outgoing(b"x"))
+    assert len(bench.written) == 2  # before the turn ends
+    for _ in range(2):
+        outbox.add(Outgoing(b"x" * outbox_module.PIECE_BYTES))
+    assert len(bench.transport.transport.sent) == 2  # so much is not gathered
+    outbox.add(Outgoing(b"held"))
+    bench.link.connection.pause_writing()
+    bench.turn()
+    outbox.add(Outgoing(b"held, too"))
+    assert backlog.held_bytes == len(b"held" + b"held, too")
+    bench.link.connection.resume_writing()
+    assert backlog.held_bytes == 0
+
+    outbox.add(Outgoing(b"for the next connection"))
+    bench.disconnect()
+    bench.turn()
+    assert backlog.held_bytes == 0
+    assert [each.message for each in outbox.batch] == [b"for the next connection"]
+
+
+async def test_control_frames_keep_their_place_among_messages(bench: Bench) -> None:
+    bench.outbox.add(Outgoing(b"before"))
+    bench.outbox.send_control(PONG, b"between")
+    bench.outbox.add(Outgoing(b"after"))
+    bench.turn()
+    assert [unmasked(data) for data in bench.written] == [b"before", b"between", b"after"]
+
+
 async def test_a_large_message_keeps_its_place(bench: Bench) -> None:
     for size in (1, FRAMED_BYTES + 1, 1):
         bench.outbox.send(Outgoing(b"x" * size))
@@ -228,6 +267,43 @@ async def test_what_a_full_socket_cuts_off_goes_before_anything_else(bench: Benc
         bench.turn()
         assert bench.written == [rest.message]
     assert sent
+
+
+class Interrupted:
+    """A socket that takes three bytes, while the loop sends something."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self.meanwhile = meanwhile
+
+    def send(self, frame: bytes) -> int:
+        self.meanwhile()
+        return 3
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+async def interrupted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    bench = Bench()
+    interrupted = Interrupted(lambda: bench.outbox.add(Outgoing(b"of the loop")))
+    monkeypatch.setattr("iii.sdk.outbox._own_socket", lambda transport: interrupted)
+    bench.connect()
+    yield bench
+    bench.disconnect()
+    bench.near.close()
+    bench.far.close()
+
+
+async def test_the_rest_of_a_frame_goes_before_what_the_loop_added_meanwhile(interrupted: Bench) -> None:
+    """Else another message would stand in the middle of that frame."""
+    bench = interrupted
+    assert bench.outbox.send_now(Outgoing(b"of a thread"))
+    assert bench.backlog.held_bytes == 6 + len(b"of a thread") - 3
+    bench.turn()
+    rest, frame = bench.written
+    assert len(rest) == 6 + len(b"of a thread") - 3
+    assert unmasked(frame) == b"of the loop"
+    assert bench.backlog.held_bytes == 0
 
 
 async def test_while_the_engine_reads_slowly_messages_stay_where_they_can_be_kept(bench: Bench) -> None:
@@ -311,9 +387,9 @@ async def test_a_pong_waits_for_the_rest_of_a_frame(bench: Bench) -> None:
     bench.outbox.send(Outgoing(b"rest of a frame", opcode=REST_OF_FRAME))
     bench.frame(Kind.PING, b"x")
     bench.turn()
-    (written,) = bench.written
-    assert written.startswith(b"rest of a frame")
-    assert unmasked(written.removeprefix(b"rest of a frame")) == b"x"
+    rest, pong = bench.written
+    assert rest == b"rest of a frame"
+    assert unmasked(pong) == b"x"
 
 
 async def test_a_socket_that_ended_is_left_alone(bench: Bench) -> None:

@@ -42,8 +42,9 @@ def test_core_16_it_is_bounded_in_bytes_too_and_one_message_always_fits() -> Non
 
 def test_calls_that_nobody_waits_for_make_room_and_are_not_sent() -> None:
     queue = OfflineQueue(limit=2)
-    queue.put(Outgoing(b"gone", lambda: False))
-    queue.put(Outgoing(b"kept", lambda: True))
+    queue.waits = lambda call_id: call_id == "waiting"
+    queue.put(Outgoing(b"gone", "another"))
+    queue.put(Outgoing(b"kept", "waiting"))
     queue.put(Outgoing(b"new"))
     queue.put_back([Outgoing(b"registration", kept=False)])
     assert messages(queue.take()) == [b"kept", b"new"]

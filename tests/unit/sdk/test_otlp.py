@@ -59,7 +59,7 @@ def test_the_telemetry_address(url: str, telemetry: str) -> None:
 
 def span(name: str, **attributes: Any) -> ActiveSpan:
     ended: list[ActiveSpan] = []
-    made = begin(ActiveSpan, lambda span, size: ended.append(span), name, CLIENT, None, None, None)
+    made = begin(ActiveSpan, ended.append, name, CLIENT, None, None, None)
     for key, value in attributes.items():
         made.set_attribute(key, value)
     made.end()
@@ -112,7 +112,7 @@ def test_core_20_a_large_batch_leaves_in_several_frames(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("limit", [4, 10_000])
 def test_08_check_60_payloads_are_shown_without_secrets_and_cut(limit: int) -> None:
     message = InvokeFunction("f", msgspec.Raw(b'{"pass\\u0077ord": "p", "n": "\xc3\xa9"}'))
-    made = begin(RecordedHandler, lambda span, size: None, "execute f", INTERNAL, "f", None, "a=b,iii.function.id=f")
+    made = begin(RecordedHandler, lambda span: None, "execute f", INTERNAL, "f", None, "a=b,iii.function.id=f")
     made.shown_bytes, made.came = limit, beginning(bytes(message.data), limit)
     made.add_event("own", {"number": 1, "on": True, "list": [1]})
     made.failed(ValueError('bo"om'))
@@ -137,7 +137,7 @@ def test_08_check_60_payloads_are_shown_without_secrets_and_cut(limit: int) -> N
 
 def test_08_17_4_what_a_span_holds_is_bounded() -> None:
     """G5: a handler that writes to its span for hours must not fill the memory."""
-    made = begin(ActiveSpan, lambda span, size: None, "a", CLIENT, None, None, None)
+    made = begin(ActiveSpan, lambda span: None, "a", CLIENT, None, None, None)
     for number in range(SPAN_ATTRIBUTES + 7):
         made.set_attribute(f"k{number}", "x" * (SPAN_VALUE_CHARACTERS + 1) if number == 0 else number)
     made.set_attribute("k1", [1, 2])
@@ -161,14 +161,14 @@ def test_08_17_4_what_a_span_holds_is_bounded() -> None:
 
 def test_08_17_4_all_attributes_and_events_of_a_span_share_a_mebibyte() -> None:
     sizes: list[int] = []
-    made = begin(ActiveSpan, lambda span, size: sizes.append(size), "a", CLIENT, None, None, None)
+    made = begin(ActiveSpan, lambda span: sizes.append(span.characters), "a", CLIENT, None, None, None)
     for number in range(100):
         made.set_attribute(f"k{number}", {"x": ["y" * SPAN_VALUE_CHARACTERS]})
         made.add_event("e", {"x": "y" * SPAN_VALUE_CHARACTERS})
     made.end()
     assert SPAN_CHARACTERS - 2 * SPAN_VALUE_CHARACTERS < sizes[0] <= SPAN_CHARACTERS
     assert sum(made.dropped) > 100
-    made = begin(ActiveSpan, lambda span, size: None, "a", CLIENT, None, None, None)
+    made = begin(ActiveSpan, lambda span: None, "a", CLIENT, None, None, None)
     for _ in range(1000):
         made.set_attribute("again", "x" * SPAN_VALUE_CHARACTERS)
     assert made.dropped == (0, 0)
@@ -178,7 +178,7 @@ def test_payloads_of_a_batch_are_not_mixed_up() -> None:
     """They are searched for secrets together."""
     spans: list[ActiveSpan] = []
     for number in range(4):
-        made = begin(RecordedHandler, lambda span, size: None, "f", INTERNAL, "f", None, None)
+        made = begin(RecordedHandler, lambda span: None, "f", INTERNAL, "f", None, None)
         made.shown_bytes, made.came = 100, b'{"token":%d}' % number if number == 2 else b"%d" % number
         made.succeeded(b'"%d"' % number)
         spans += [made, span("call")]

@@ -46,6 +46,7 @@ _DIGITS = bytes.maketrans(
     b"123456789abcdefABCDEF", b"0" * 21
 )  # an id is one of two shapes then: half the time of a pattern
 _UUIDS = (b"00000000-0000-0000-0000-000000000000", b"0" * 32)
+_NO_ECHO = b" "  # says that there was a trace context, and means nothing in JSON
 _IN_PARTS_BYTES = FRAGMENT_BYTES // 2  # smaller results have no limit to look at: any client takes them
 
 
@@ -65,7 +66,7 @@ class Calling:
     wants_answers: ClassVar[bool] = True
 
     __slots__ = (
-        "_deadlines", "_invoke", "_limit", "_link", "_longest_ms", "_observes", "_router", "_send", "calls",
+        "_deadlines", "_echoes", "_invoke", "_limit", "_link", "_longest_ms", "_observes", "_router", "_send", "calls",
         "cancels_any_call", "channels_limit", "deepest", "judge", "same_id", "through",
     )  # fmt: skip
 
@@ -82,6 +83,7 @@ class Calling:
         self.cancels_any_call = limits.cancels_any_call
         self.channels_limit = limits.channels
         self.judge: Callable[[Invocation, Void | Enqueue | None], None] | None = None
+        self._echoes = True  # its answers have the trace context that it sent
         self.deepest: Callable[[], int] | None = None
         self._observes = False  # it says from within what it calls
         self.through: Callable[[Invocation, Raw], bool] | None = None
@@ -90,6 +92,7 @@ class Calling:
         """The worker said what client it is."""
         self._limit = dialect.receive_limit_bytes
         self._observes = dialect.observes
+        self._echoes = not dialect.knows_its_traces
 
     def invoke(self, message: InvokeFunction, caller: Caller) -> None:
         """It calls somebody."""
@@ -106,7 +109,7 @@ class Calling:
             return
         traceparent, baggage, echo = message.traceparent, message.baggage, b""
         if traceparent is not None or baggage is not None:
-            echo = trace_members(traceparent, baggage)
+            echo = trace_members(traceparent, baggage) if self._echoes else _NO_ECHO
             if traceparent is not None and is_traceparent(traceparent) is None:
                 traceparent = None
             baggage = baggage or None

@@ -8,7 +8,6 @@ import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
 from iii.engine.invocation import NO_TRACE, Trace
-from iii.engine.observing.origin import with_depth
 from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
@@ -63,20 +62,15 @@ class ConfigurationBindings:
         kind: str,
         entry_id: str,
         names: Callable[[str], str],
-        depth: int = 0,
+        trace: Trace = NO_TRACE,
     ) -> None:
-        """Call those whose filter fits, and observers; the event is made only for them.
-
-        Args:
-            depth: how many observers have led to it.
-        """
+        """Call those whose filter fits, and observers; the event is made only for them."""
         matching = list(self._matching(kind, entry_id, names))
         if not (matching or self.source.observed):
             return
         payload = msgspec.json.encode(event())
-        trace = Trace(None, with_depth(None, depth)) if depth else NO_TRACE
         if matching:
-            self._firing.fire(matching, payload, trace)
+            self._firing.fire(matching, payload, trace, span="configuration_triggers")
         self.source.fire(payload, trace)
 
     def _matching(self, kind: str, entry_id: str, names: Callable[[str], str]) -> Iterable[Binding]:

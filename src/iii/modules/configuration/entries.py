@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from iii.engine.invocation import NO_TRACE, Trace
 from iii.modules.configuration.codes import (
     ADAPTER_ERROR,
     EXPAND_FAILED,
@@ -43,7 +44,7 @@ class Change(NamedTuple):
     entry: SettingsEntry
     old: bytes
     new: bytes
-    depth: int = 0  # how many observers have led to it
+    trace: Trace = NO_TRACE  # of the call that did it
 
 
 class KnownFile(NamedTuple):
@@ -139,7 +140,7 @@ class ConfigurationEntries:
 
     # -- changing -------------------------------------------------------------------------------------------------
 
-    async def register(self, entry: SettingsEntry, has_value: bool, depth: int = 0) -> SettingsEntry:
+    async def register(self, entry: SettingsEntry, has_value: bool, trace: Trace = NO_TRACE) -> SettingsEntry:
         """Create it, or replace all but its value; that too if one is given. Raises the codes of 18 §2.2."""
         _check_id(entry.id, entry.id)
         if self.canonical(entry.id) in self.modules:
@@ -154,10 +155,10 @@ class ConfigurationEntries:
             self._check_room(entry, before)
             await self._write(entry)
             kind: EventType = "configuration:registered" if before is None else "configuration:updated"
-            self.told(Change(kind, entry, NULL if before is None else before.value, entry.value, depth))
+            self.told(Change(kind, entry, NULL if before is None else before.value, entry.value, trace))
         return entry
 
-    async def set(self, entry_id: str, value: bytes, depth: int = 0) -> tuple[bytes, bytes]:
+    async def set(self, entry_id: str, value: bytes, trace: Trace = NO_TRACE) -> tuple[bytes, bytes]:
         """The raw value before, and the one now. Raises the codes of 18 §2.2."""
         name = self.canonical(entry_id)
         _check_id(name, entry_id)
@@ -170,7 +171,7 @@ class ConfigurationEntries:
                 await self._check(entry)
             self._check_room(entry, self.stored.get(name))
             await self._write(entry)
-            self._changed(Change("configuration:updated", entry, before.value, value, depth))
+            self._changed(Change("configuration:updated", entry, before.value, value, trace))
         return before.value, value
 
     def _settable(self, name: str, called: str) -> SettingsEntry:
@@ -183,7 +184,7 @@ class ConfigurationEntries:
             )
         return entry
 
-    async def delete(self, entry_id: str, depth: int = 0) -> bytes | None:
+    async def delete(self, entry_id: str, trace: Trace = NO_TRACE) -> bytes | None:
         """The raw value that was stored, None if none was; a module then runs with its block again."""
         name = self.canonical(entry_id)
         async with self._turn():
@@ -197,17 +198,17 @@ class ConfigurationEntries:
             except OSError as error:
                 raise storage_failed(error) from None
             self.files.pop(before.file, None)
-            self.forget(before, depth)
+            self.forget(before, trace)
             return before.value
 
-    def forget(self, entry: SettingsEntry, depth: int = 0) -> None:
+    def forget(self, entry: SettingsEntry, trace: Trace = NO_TRACE) -> None:
         """Its file is gone, so nothing is stored for it."""
         del self.stored[entry.id]
         if entry.id in self.modules:
             now = self.get(entry.id)
-            self._changed(Change("configuration:updated", now, entry.value, now.value, depth))
+            self._changed(Change("configuration:updated", now, entry.value, now.value, trace))
         else:
-            self._changed(Change("configuration:deleted", entry, entry.value, NULL, depth))
+            self._changed(Change("configuration:deleted", entry, entry.value, NULL, trace))
 
     def adopt(self, entry: SettingsEntry, change: Change | None) -> None:
         """What a file says from now on."""

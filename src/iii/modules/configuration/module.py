@@ -18,7 +18,7 @@ from iii.engine.engine import Engine
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
-from iii.engine.observing.origin import depth_of_call
+from iii.engine.observing.origin import trace_of
 from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
@@ -152,18 +152,18 @@ class Configuration(Module):
             schema=None if schema == NULL else schema, metadata=None if metadata == NULL else metadata,
             file=self.entries.folder.file_of(request.id),
         )  # fmt: skip
-        return (await self.entries.register(entry, value != NULL, depth_of_call(invocation))).shown()
+        return (await self.entries.register(entry, value != NULL, trace_of(invocation))).shown()
 
     @builtin("configuration::set", spec="18 §2.2")
     async def set(self, request: ConfigurationSetInput, invocation: Invocation) -> ConfigurationChange:
         """Replace the value of a configuration entry"""
-        old, new = await self.entries.set(request.id, settled("value", request.value), depth_of_call(invocation))
+        old, new = await self.entries.set(request.id, settled("value", request.value), trace_of(invocation))
         return ConfigurationChange(Raw(old), Raw(new))
 
     @builtin("configuration::delete", spec="18 §2.2")
     async def delete(self, request: ConfigurationIdInput, invocation: Invocation) -> ConfigurationDeleted:
         """Delete a configuration entry; a module of the engine gets the settings of the configuration file back"""
-        old = await self.entries.delete(request.id, depth_of_call(invocation))
+        old = await self.entries.delete(request.id, trace_of(invocation))
         return ConfigurationDeleted(old is not None, Raw(old or NULL))
 
     @builtin("configuration::get", spec="18 §2.2")
@@ -263,4 +263,4 @@ class Configuration(Module):
                 metadata=UNSET if entry.metadata is None else Raw(entry.metadata),
             )
 
-        self._bindings.fire(event, change.kind, entry.id, self.entries.canonical, change.depth)
+        self._bindings.fire(event, change.kind, entry.id, self.entries.canonical, change.trace)

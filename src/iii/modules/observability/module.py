@@ -24,6 +24,7 @@ from iii.modules.observability.ingest.worker_gauges import WorkerGauges
 from iii.modules.observability.logs.observed import ObservedLog
 from iii.modules.observability.logs.room import LogRoom
 from iii.modules.observability.logs.triggers import LogTriggers
+from iii.modules.observability.metrics.alert_edits import AlertEdits
 from iii.modules.observability.metrics.alerts import Alerts
 from iii.modules.observability.metrics.functions import MetricFunctions
 from iii.modules.observability.metrics.room import MetricRoom
@@ -86,7 +87,7 @@ class Observability(Module):
     description = "OpenTelemetry-based traces, metrics, logs, alerts, and sampling."
     mandatory = True
     Config: ClassVar = ObservabilityConfig
-    parts = (TraceFunctions, WatchedSpans, LogRoom, MetricFunctions, Alerts, Tracing)
+    parts = (TraceFunctions, WatchedSpans, LogRoom, MetricFunctions, Alerts, AlertEdits, Tracing)
 
     def __init__(self, engine: Engine, config: ObservabilityConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)

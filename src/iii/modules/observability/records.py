@@ -130,6 +130,7 @@ class Metric(Struct, omit_defaults=True, gc=False):
         timestamp_unix_nano: when it arrived, by the engine's clock.
         resource: of the process that sent it; for export and scrapes only, as is `delta`.
         delta: its numbers are what came since the one before.
+        starts: of each point, when what it counts began, 0 if unknown; for export only.
         exponential: of each point of a histogram that came as an exponential one; for export only.
     """
 
@@ -144,6 +145,7 @@ class Metric(Struct, omit_defaults=True, gc=False):
     instrumentation_scope_version: str = ""
     resource: Resource = {}
     delta: bool = False
+    starts: list[int] = []
     exponential: list[ExponentialBuckets] = []
 
 

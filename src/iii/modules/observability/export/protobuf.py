@@ -142,12 +142,19 @@ def _metric(metric: Metric) -> metrics_pb2.Metric:
     return described
 
 
+def _starts(metric: Metric) -> list[int]:
+    return metric.starts or [0] * len(metric.data_points)
+
+
 def _numbers(metric: Metric) -> list[metrics_pb2.NumberDataPoint]:
     return [
         metrics_pb2.NumberDataPoint(
-            attributes=_pairs(point.attributes), time_unix_nano=_u64(point.timestamp_unix_nano), as_double=point.value
+            attributes=_pairs(point.attributes),
+            start_time_unix_nano=start,
+            time_unix_nano=_u64(point.timestamp_unix_nano),
+            as_double=point.value,
         )
-        for point in metric.data_points
+        for point, start in zip(metric.data_points, _starts(metric), strict=True)
         if isinstance(point, NumberPoint)
     ]
 
@@ -156,6 +163,7 @@ def _histograms(metric: Metric) -> list[metrics_pb2.HistogramDataPoint]:
     return [
         metrics_pb2.HistogramDataPoint(
             attributes=_pairs(point.attributes),
+            start_time_unix_nano=start,
             time_unix_nano=_u64(point.timestamp_unix_nano),
             count=_u64(point.count),
             sum=point.sum,
@@ -164,7 +172,7 @@ def _histograms(metric: Metric) -> list[metrics_pb2.HistogramDataPoint]:
             min=point.min,
             max=point.max,
         )
-        for point in metric.data_points
+        for point, start in zip(metric.data_points, _starts(metric), strict=True)
         if isinstance(point, HistogramPoint)
     ]
 
@@ -174,6 +182,7 @@ def _exponentials(metric: Metric) -> list[metrics_pb2.ExponentialHistogramDataPo
     return [
         metrics_pb2.ExponentialHistogramDataPoint(
             attributes=_pairs(point.attributes),
+            start_time_unix_nano=start,
             time_unix_nano=_u64(point.timestamp_unix_nano),
             count=_u64(point.count),
             sum=point.sum,
@@ -185,7 +194,7 @@ def _exponentials(metric: Metric) -> list[metrics_pb2.ExponentialHistogramDataPo
             min=point.min,
             max=point.max,
         )
-        for point, buckets in zip(metric.data_points, metric.exponential, strict=True)
+        for point, start, buckets in zip(metric.data_points, _starts(metric), metric.exponential, strict=True)
         if isinstance(point, HistogramPoint)
     ]
 
@@ -194,6 +203,7 @@ def _summaries(metric: Metric) -> list[metrics_pb2.SummaryDataPoint]:
     return [
         metrics_pb2.SummaryDataPoint(
             attributes=_pairs(point.attributes),
+            start_time_unix_nano=start,
             time_unix_nano=_u64(point.timestamp_unix_nano),
             count=_u64(point.count),
             sum=point.sum,
@@ -202,6 +212,6 @@ def _summaries(metric: Metric) -> list[metrics_pb2.SummaryDataPoint]:
                 for each in point.quantile_values
             ],
         )
-        for point in metric.data_points
+        for point, start in zip(metric.data_points, _starts(metric), strict=True)
         if isinstance(point, SummaryPoint)
     ]

@@ -1,12 +1,18 @@
 """Metrics out of a frame (06 §2.9)."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from iii.modules.observability.ingest.exponential import exponential_point
 from iii.modules.observability.ingest.origin import Origin
 from iii.modules.observability.ingest.values import Drops, NotOtlp, attributes_of, finite, signed, unsigned
-from iii.modules.observability.ingest.wire import WireHistogramPoint, WireMetric, WireNumberPoint, WireSummaryPoint
+from iii.modules.observability.ingest.wire import (
+    WireExponentialPoint,
+    WireHistogramPoint,
+    WireMetric,
+    WireNumberPoint,
+    WireSummaryPoint,
+)
 from iii.modules.observability.records import (
     ExponentialBuckets,
     HistogramPoint,
@@ -18,7 +24,8 @@ from iii.modules.observability.records import (
 )
 from iii.protocol.limits import HISTOGRAM_BUCKETS
 
-P = TypeVar("P")
+WirePoint: TypeAlias = WireNumberPoint | WireHistogramPoint | WireExponentialPoint | WireSummaryPoint
+P = TypeVar("P", bound=WirePoint)
 R = TypeVar("R")
 
 _DELTA = (1, "AGGREGATION_TEMPORALITY_DELTA")
@@ -28,23 +35,24 @@ def metric_of(metric: WireMetric, origin: Origin, drops: Drops, now_ns: int) -> 
     """Raises NotOtlp without a gauge, a sum, a histogram of either kind or a summary."""
     kind: MetricType
     points: list[NumberPoint] | list[HistogramPoint] | list[SummaryPoint]
+    starts: list[int] = []
     exponential: list[ExponentialBuckets] = []
     temporality = None
     if metric.gauge is not None:
-        kind, points = "gauge", _points(metric.gauge.data_points, _number_point, drops)
+        kind, points = "gauge", _points(metric.gauge.data_points, _number_point, drops, starts)
     elif metric.sum is not None:
         kind = "counter" if metric.sum.is_monotonic else "updowncounter"
-        points = _points(metric.sum.data_points, _number_point, drops)
+        points = _points(metric.sum.data_points, _number_point, drops, starts)
         temporality = metric.sum.aggregation_temporality
     elif metric.histogram is not None:
-        kind, points = "histogram", _points(metric.histogram.data_points, _histogram_point, drops)
+        kind, points = "histogram", _points(metric.histogram.data_points, _histogram_point, drops, starts)
         temporality = metric.histogram.aggregation_temporality
     elif metric.exponential_histogram is not None:
-        read = _points(metric.exponential_histogram.data_points, exponential_point, drops)
+        read = _points(metric.exponential_histogram.data_points, exponential_point, drops, starts)
         kind, points, exponential = "histogram", [point for point, _ in read], [buckets for _, buckets in read]
         temporality = metric.exponential_histogram.aggregation_temporality
     elif metric.summary is not None:
-        kind, points = "summary", _points(metric.summary.data_points, _summary_point, drops)
+        kind, points = "summary", _points(metric.summary.data_points, _summary_point, drops, starts)
     else:
         raise NotOtlp
     return Metric(
@@ -59,18 +67,29 @@ def metric_of(metric: WireMetric, origin: Origin, drops: Drops, now_ns: int) -> 
         origin.scope_version,
         origin.resource,
         temporality in _DELTA,
+        starts,
         exponential,
     )
 
 
-def _points(points: list[P] | None, read: Callable[[P, Drops], R], drops: Drops) -> list[R]:
+def _points(points: list[P] | None, read: Callable[[P, Drops], R], drops: Drops, starts: list[int]) -> list[R]:
     found = []
     for point in points or ():
         try:
             found.append(read(point, drops))
         except NotOtlp:
             drops.items += 1
+        else:
+            starts.append(_start(point))
     return found
+
+
+def _start(point: WirePoint) -> int:
+    """Without one that can be read it is unknown."""
+    try:
+        return unsigned(point.start_time_unix_nano)
+    except NotOtlp:
+        return 0
 
 
 def _number_point(point: WireNumberPoint, drops: Drops) -> NumberPoint:

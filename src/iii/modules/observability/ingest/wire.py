@@ -172,6 +172,7 @@ class WireNumberPoint(OtlpObject):
     as_int: Integer = None
     attributes: list[KeyValue] | None = None
     time_unix_nano: Integer = None
+    start_time_unix_nano: Integer = None
 
 
 class WireHistogramPoint(OtlpObject):
@@ -185,6 +186,7 @@ class WireHistogramPoint(OtlpObject):
     max: Number = None
     attributes: list[KeyValue] | None = None
     time_unix_nano: Integer = None
+    start_time_unix_nano: Integer = None
 
 
 class WireBuckets(OtlpObject):
@@ -221,6 +223,7 @@ class WireExponentialPoint(OtlpObject):
     max: Number = None
     attributes: list[KeyValue] | None = None
     time_unix_nano: Integer = None
+    start_time_unix_nano: Integer = None
 
 
 class WireQuantile(OtlpObject):
@@ -238,6 +241,7 @@ class WireSummaryPoint(OtlpObject):
     quantile_values: list[WireQuantile] | None = None
     attributes: list[KeyValue] | None = None
     time_unix_nano: Integer = None
+    start_time_unix_nano: Integer = None
 
 
 class Gauge(OtlpObject):

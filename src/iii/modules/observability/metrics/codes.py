@@ -12,3 +12,8 @@ INVALID_AGGREGATE_INTERVAL = ErrorCode(
     means="`aggregate_interval` is 0.",
     do="Send seconds, 1 or more.",
 )
+ALERTS_NOT_CHANGED = ErrorCode(
+    "alerts_not_changed",
+    means="The rules of alerts cannot be changed one by one: there are too many, `alerts` is not a list, the settings have a secret, or the configuration does not answer.",
+    do="Look at the text; change `alerts` of `iii-observability` as a whole where it says so.",
+)

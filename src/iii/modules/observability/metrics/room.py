@@ -48,6 +48,7 @@ class MetricRoom:
         self.alerts = Alerts(engine, self._store, self._webhooks)
         self._config = config
         self._engine = engine
+        self._began = engine.clock.time_ms() * 1_000_000
         self._prometheus: PrometheusPort | None = None
         self._worker_series: WorkerSeries | None = None  # with that port
         signals.metrics.subscribe(self._arrived)
@@ -67,7 +68,11 @@ class MetricRoom:
         self._lag.start()
         measured = [self._lag.measured(), *await self._measuring.measured()]
         sums = await each_in_its_turn(function_sums(self._engine.router.tallies))
-        return instruments(self._engine, self._config.service_name, sums, measured)
+        metrics = instruments(self._engine, self._config.service_name, sums, measured)
+        for metric in metrics:
+            if metric.metric_type != "gauge":
+                metric.starts = [self._began] * len(metric.data_points)
+        return metrics
 
     async def _scraped(self) -> Scraped:
         series = self._worker_series

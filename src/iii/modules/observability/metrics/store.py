@@ -134,7 +134,7 @@ class MetricStore:
 
 
 def _stored(metric: Metric) -> StoredMetric:
-    hidden = metric.resource or metric.delta or metric.exponential
-    shown = msgspec.structs.replace(metric, resource={}, delta=False, exponential=[]) if hidden else metric
+    hidden = metric.resource or metric.delta or metric.starts or metric.exponential
+    shown = msgspec.structs.replace(metric, resource={}, delta=False, starts=[], exponential=[]) if hidden else metric
     numbers = tuple(point.value for point in metric.data_points if type(point) is NumberPoint)
     return StoredMetric(metric.name, metric.timestamp_unix_nano, metric.metric_type, numbers, _encode(shown))

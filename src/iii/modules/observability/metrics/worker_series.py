@@ -58,7 +58,7 @@ class WorkerSeries:
         key = (metric.name, metric.unit, metric.metric_type)
         kept = self._metrics.get(key)
         if kept is None:
-            kept = _Kept(msgspec.structs.replace(metric, data_points=[], resource={}, exponential=[]), {})
+            kept = _Kept(msgspec.structs.replace(metric, data_points=[], resource={}, starts=[], exponential=[]), {})
         resource = [(name, metric.resource[name]) for name in _OF_RESOURCE if name in metric.resource]
         for point in metric.data_points:
             self._take(kept, metric, resource, point)

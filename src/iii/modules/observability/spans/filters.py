@@ -33,7 +33,7 @@ def having(pairs: list[Pair]) -> Callable[[bytes], bool]:
             if text not in packed:
                 return False  # nearly always: nothing is unpacked
         attributes = unpack(packed).attributes
-        return all(pair in attributes for pair in pairs)
+        return all(map(attributes.__contains__, pairs))
 
     return check
 

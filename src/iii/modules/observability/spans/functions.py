@@ -14,6 +14,7 @@ from iii.modules.observability.spans.archive.questions import Questions, SpanPag
 from iii.modules.observability.spans.codes import MEMORY_EXPORTER_NOT_ENABLED, TRACE_STORAGE_CLEAR_FAILED
 from iii.modules.observability.spans.groups import group
 from iii.modules.observability.spans.kept import KeptSpans
+from iii.modules.observability.spans.listed import select, with_prefix
 from iii.modules.observability.spans.requests import (
     TraceGroup,
     TracesClearInput,
@@ -26,7 +27,7 @@ from iii.modules.observability.spans.requests import (
     TracesTreeResult,
 )
 from iii.modules.observability.spans.row import Row
-from iii.modules.observability.spans.selection import Selection, select, with_prefix
+from iii.modules.observability.spans.selection import Selection
 from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tags import TraceTags
 from iii.modules.observability.spans.tree import Collapse, tree

@@ -2,79 +2,23 @@
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
-from math import inf
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
+from iii.modules.observability.spans.block import Block
 from iii.modules.observability.spans.filters import Pair, having_all
 from iii.modules.observability.spans.row import Row, place_of
-from iii.modules.observability.spans.sieves import Sieve, marked, places, signed
+from iii.modules.observability.spans.sieves import Sieve, Timed, marked, places, signed
 
 _BLOCK = 1_024
-_TOLD = 2  # pairs that a block remembers
 _CHUNK = 64  # looked at in one step: some 10 us
 _FREED = 32  # in one step
 
-
-_LONGEST = 2**63 - 1
 _start = attrgetter("start")
-_sign = attrgetter("sign")
 
 
-class _Block:
-    """Some rows, and beside them what most are told apart by: to look at a row itself takes several times as long.
-
-    Attributes:
-        took: nanoseconds; -1: pending.
-        signs: of their attributes.
-        told: which rows have a pair, for the last ones that were asked for; None: something has changed since.
-    """
-
-    __slots__ = ("_longest", "latest_end", "rows", "signs", "told", "took")
-
-    def __init__(self, rows: list[Row]) -> None:
-        self.rows = rows
-        self.took = array("q", map(_took, rows))
-        self.signs = array("Q", map(_sign, rows))
-        self.latest_end: float = max(map(_end, rows))  # or later, when rows have left
-        self._longest: float | None = None  # not known
-        self.told: dict[Pair, bytes] | None = None
-
-    @property
-    def longest(self) -> float:
-        """What the one that took longest took; some are pending: that has no end."""
-        if self._longest is None:
-            self._longest = inf if min(self.took, default=0) < 0 else max(self.took, default=0)
-        return self._longest
-
-    def insert(self, at: int, row: Row) -> None:
-        self.told = None
-        took = _took(row)
-        self.rows.insert(at, row)
-        self.took.insert(at, took)
-        self.signs.insert(at, row.sign)
-        self.latest_end = max(self.latest_end, _end(row))
-        if self._longest is not None and (took < 0 or took > self._longest):
-            self._longest = None
-
-    def remove(self, first: int, last: int) -> None:
-        self.told = None
-        if last > first + 1 or self._longest == inf or self.took[first] == self._longest:
-            self._longest = None
-        del self.rows[first:last], self.took[first:last], self.signs[first:last]
-
-
-def _took(row: Row) -> int:
-    return -1 if row.pending else min(row.duration(0), _LONGEST)
-
-
-def _end(row: Row) -> float:
-    return inf if row.pending else row.end
-
-
-def _first(block: _Block) -> tuple[int, str, str]:
+def _first(block: Block) -> tuple[int, str, str]:
     return place_of(block.rows[0])
 
 
@@ -84,21 +28,21 @@ class Ordered:
     __slots__ = ("_blocks", "count")
 
     def __init__(self) -> None:
-        self._blocks: list[_Block] = []
+        self._blocks: list[Block] = []
         self.count = 0
 
     def add(self, row: Row) -> None:
         self.count += 1
         blocks = self._blocks
         if not blocks:
-            blocks.append(_Block([row]))
+            blocks.append(Block([row]))
             return
         at = len(blocks) - 1
         block = blocks[at]
         rows = block.rows
         if row.start > rows[-1].start:
             if len(rows) >= _BLOCK:
-                blocks.append(_Block([row]))
+                blocks.append(Block([row]))
                 return
             block.insert(len(rows), row)
         else:
@@ -109,7 +53,7 @@ class Ordered:
                 rows = block.rows
             block.insert(bisect_right(rows, place, key=place_of), row)
             if len(rows) > 2 * _BLOCK:
-                blocks.insert(at + 1, _Block(rows[_BLOCK:]))
+                blocks.insert(at + 1, Block(rows[_BLOCK:]))
                 block.remove(_BLOCK, len(rows))
 
     def remove(self, row: Row) -> None:
@@ -151,78 +95,109 @@ class Ordered:
             if rows:
                 yield rows
 
+    def blocks(self) -> Iterator[tuple[Block, int, int]]:
+        """All of them, with the first index and the one behind the last: whatever comes or leaves meanwhile, a row that stays is there once."""
+        return self._walk(2 * _BLOCK)
+
     def chunks(
-        self, since: int | None = None, until: int | None = None, sieve: Sieve | None = None
+        self, since: int | None = None, until: int | None = None, sieve: Sieve | None = None, descending: bool = False
     ) -> Iterator[list[Row]]:
-        """As `pieces`, a few at a time: whatever comes or leaves meanwhile, a row that stays is there once."""
-        for block, first, end in self._walk(_CHUNK if sieve is None else 2 * _BLOCK):
+        """As `pieces`, or from the newest on, a few at a time: whatever comes or leaves meanwhile, a row that stays is there once."""
+        for block, first, end in self._walk(_CHUNK if sieve is None else 2 * _BLOCK, descending):
+            if until is not None and block.rows[first].start > until:
+                yield []
+                if descending:
+                    continue
+                return
             if since is not None and block.latest_end < since:
                 yield []
                 continue
-            is_last = until is not None and block.rows[end - 1].start > until
+            is_cut = until is not None and block.rows[end - 1].start > until
             chunk = block.rows[first:end] if sieve is None else marked(block, first, sieve(block, first, end))
-            if until is not None and is_last:
-                yield [
-                    row for row in chunk if row.start <= until and (since is None or row.pending or row.end >= since)
-                ]
-                return
-            yield chunk if since is None else [row for row in chunk if row.end >= since or row.pending]
+            if since is not None:
+                chunk = [row for row in chunk if row.end >= since or row.pending]
+            yield [row for row in chunk if row.start <= until] if until is not None and is_cut else chunk
 
-    def counted(self, sieve: Sieve, descending: bool, most: int) -> Iterator[tuple[int, list[Row]]]:
-        """As `chunks`, of a sieve that lets only wanted ones pass: how many there are, and no more of them than a page may have."""
-        for block, first, end in self._walk(2 * _BLOCK):
-            marks = sieve(block, first, end)
-            count = marks.count(1)
-            rows = marked(block, first, marks) if count and most else []
-            yield count, rows[:most] if not descending else rows[max(len(rows) - most, 0) :]
+    def counted(self, timed: Timed, descending: bool, needed: int) -> Iterator[tuple[int, list[Row]]]:
+        """As `chunks`: how many lasted so long, and the first of them, no more than are needed."""
+        for block, first, end in self._walk(2 * _BLOCK, descending):
+            rows = list[Row]()
+            ordered = block.by_duration() if end - first == len(block.rows) else None
+            if ordered is None:
+                marks = timed(block, first, end)
+                count = marks.count(1)
+                if count and needed:
+                    rows = marked(block, first, marks)
+            else:
+                places = timed.places(block, ordered)
+                count = len(places)
+                if count and needed:
+                    rows = [block.rows[at] for at in sorted(places)]
+            rows = rows[max(len(rows) - needed, 0) :] if descending else rows[:needed]
+            needed -= len(rows)
+            yield count, rows
 
-    def telling(self, pair: Pair) -> Iterator[tuple[list[Row], bytes]]:
-        """As `chunks`, with a byte for each row: 1 has the pair. A few are looked at in one step, and blocks remember what was found."""
+    def telling(self, pair: Pair, descending: bool = False) -> Iterator[tuple[list[Row], Sequence[int], bytes]]:
+        """As `chunks`, with the numbers of traces, and a byte for each row: 1 has the pair.
+
+        A few are looked at in one step, and blocks remember what was found. What is yielded holds until the next step.
+        """
         has, sieve = having_all([pair]), signed([pair])
-        for block, first, end in self._walk(2 * _BLOCK):
-            rows = block.rows[first:end]
-            if block.told is None:
-                block.told = {}
-            told = block.told
-            marks = told.get(pair) if len(rows) == len(block.rows) else None
+        for block, first, end in self._walk(2 * _BLOCK, descending):
+            is_whole = end - first == len(block.rows)
+            rows, numbers = block.rows, block.numbers
+            if not is_whole:
+                rows, numbers = rows[first:end], numbers[first:end]
+            told = block.told()
+            marks = told.get(pair) if is_whole else None
             if marks is None:
                 marks = sieve(block, first, end)
-                suspects, found = list(places(marks)), set[int]()
-                for few in range(0, len(suspects), _CHUNK):
-                    found.update(map(id, has([rows[at] for at in suspects[few : few + _CHUNK]])))
-                    yield [], b""
-                if len(found) < len(suspects):
-                    exact = bytearray(len(rows))
-                    for at in suspects:
-                        exact[at] = id(rows[at]) in found
-                    marks = bytes(exact)
-                if block.told is told and len(rows) == len(block.rows):
-                    told[pair] = marks
-                    if len(told) > _TOLD:
-                        del told[next(iter(told))]
-            yield rows, marks
+                suspects = list(places(marks))
+                if suspects:
+                    if is_whole and len(suspects) > _CHUNK:
+                        rows, numbers = rows[:], numbers[:]
+                    found = set[int]()
+                    for few in range(0, len(suspects), _CHUNK):
+                        if few:
+                            yield [], (), b""
+                        found.update(map(id, has([rows[at] for at in suspects[few : few + _CHUNK]])))
+                    if len(found) < len(suspects):
+                        exact = bytearray(len(rows))
+                        for at in suspects:
+                            exact[at] = id(rows[at]) in found
+                        marks = bytes(exact)
+                if is_whole and block.told() is told:
+                    block.tell(pair, marks)
+            yield rows, numbers, marks
 
-    def _walk(self, size: int) -> Iterator[tuple[_Block, int, int]]:
+    def _walk(self, size: int, descending: bool = False) -> Iterator[tuple[Block, int, int]]:
         """Blocks, with the first index and the one behind the last: no more than so many rows."""
         last: Row | None = None
         place = (0, "", "")
         at = row = 0
         while self._blocks:
-            at, row = (0, 0) if last is None else self._after(last, place, at, row)
-            if at == len(self._blocks):
+            if last is not None:
+                at, row = (self._before if descending else self._after)(last, place, at, row)
+            elif descending:
+                at, row = len(self._blocks) - 1, len(self._blocks[-1].rows)
+            if not 0 <= at < len(self._blocks):
                 return
-            block, first = self._blocks[at], row
-            row = min(first + size, len(block.rows))
-            last = block.rows[row - 1]
+            block, met = self._blocks[at], row
+            row = max(met - size, 0) if descending else min(met + size, len(block.rows))
+            last = block.rows[row if descending else row - 1]
             place = place_of(last)  # it may have another start later
-            yield block, first, row
+            yield (block, row, met) if descending else (block, met, row)
 
-    def ends(self, descending: bool, size: int) -> Iterator[list[Row]]:
+    def ends(self, descending: bool, size: int) -> Iterator[tuple[Block, int, int]]:
         """All of them from one end on, a few at a time; nothing may come or leave meanwhile."""
         for block in reversed(self._blocks) if descending else self._blocks:
-            rows = block.rows
-            for at in range(0, len(rows), size):
-                yield rows[at : at + size] if not descending else rows[max(len(rows) - at - size, 0) : len(rows) - at]
+            count = len(block.rows)
+            for at in range(0, count, size):
+                yield (
+                    (block, at, min(at + size, count))
+                    if not descending
+                    else (block, max(count - at - size, 0), count - at)
+                )
 
     def longest(self) -> Iterator[float]:
         """Durations of some, the longest among them."""
@@ -236,6 +211,16 @@ class Ordered:
             rows = self._blocks[at].rows
             row = bisect_right(rows, place, key=place_of)
         return (at, row) if row < len(rows) else (at + 1, 0)
+
+    def _before(self, last: Row, place: tuple[int, str, str], at: int, row: int) -> tuple[int, int]:
+        """The block of what comes before the row that had this index, and the index behind it; -1: there is none."""
+        rows = self._blocks[at].rows if at < len(self._blocks) else []
+        if row >= len(rows) or rows[row] is not last:  # others came or left meanwhile
+            at = max(bisect_right(self._blocks, place, key=_first) - 1, 0)
+            row = bisect_left(self._blocks[at].rows, place, key=place_of)
+        if row:
+            return at, row
+        return (at - 1, len(self._blocks[at - 1].rows)) if at else (-1, 0)
 
     def freed(self) -> Iterator[None]:
         """Steps that let go of all of them."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from iii.modules.observability.spans.filters import longer, shorter
 from iii.modules.observability.spans.row import Row, place_of
-from iii.modules.observability.spans.sieves import Columns, timed
+from iii.modules.observability.spans.sieves import Columns, Timed
 from iii.modules.observability.steps import Steps
 
 _SORTED = 500  # rows of one run
@@ -52,8 +52,9 @@ class Best:
         self._runs: list[list[Row]] = []
         self._few = page.end <= _FEW
         self._last: float | None = None  # the duration of the last row so far: what is beyond it is not on the page
+        self._bound: int | None = None  # the same of its start, if rows are sorted by that
         self._sifted: float | None = None  # the duration that this is made for
-        self._sift = timed(0, inf, page.now)
+        self._sift = Timed(0, inf, page.now)
         self._count = 0
         self._expected = False
 
@@ -79,16 +80,19 @@ class Best:
         if self._last is not self._sifted:
             self._sifted = self._last
             self._sift = (
-                timed(self._last, inf, self._page.now)
+                Timed(self._last, inf, self._page.now)
                 if self._page.descending
-                else timed(0, self._last, self._page.now)
+                else Timed(0, self._last, self._page.now)
             )
         return self._sift(block, first, last)
 
     def add(self, rows: list[Row]) -> None:
         page = self._page
         self._count += len(rows)
-        if self._last is not None:
+        if self._bound is not None:
+            bound = self._bound
+            rows = [row for row in rows if (row.start >= bound if page.descending else row.start <= bound)]
+        elif self._last is not None:
             if not page.descending:
                 rows = shorter(rows, self._last, page.now)
             elif self._last > 0:
@@ -104,6 +108,8 @@ class Best:
             del self._rows[page.end :]
             if page.by_duration and self._rows:
                 self._last = self._rows[-1].duration(page.now)
+            if page.key is place_of and len(self._rows) == page.end > 0:
+                self._bound = self._rows[-1].start
         else:
             self._runs.append(self._rows)
             self._rows = []
@@ -134,13 +140,15 @@ def in_order(page: PageOfRows, sources: Sequence[list[list[Row]]]) -> list[Row]:
     left = page.offset
     if left > _SKIPPED:
         sources, left = _behind(page, sources)
-    runs: Iterable[Iterator[Row]]
-    if page.descending:
-        runs = [chain.from_iterable(map(reversed, reversed(pieces))) for pieces in sources]
-    else:
-        runs = [chain.from_iterable(pieces) for pieces in sources]
-    rows = heapq.merge(*runs, key=place_of, reverse=page.descending)
+    rows = heapq.merge(*runs_of(page, sources), key=place_of, reverse=page.descending)
     return list(islice(rows, left, left + page.limit))
+
+
+def runs_of(page: PageOfRows, sources: Sequence[list[list[Row]]]) -> list[Iterator[Row]]:
+    """The rows of each source, in the order of the page."""
+    if page.descending:
+        return [chain.from_iterable(map(reversed, reversed(pieces))) for pieces in sources]
+    return [chain.from_iterable(pieces) for pieces in sources]
 
 
 def _behind(page: PageOfRows, sources: Sequence[list[list[Row]]]) -> tuple[list[list[list[Row]]], int]:

@@ -71,6 +71,7 @@ class Row(Struct, gc=False, eq=False):
         archived: it is on disk.
         sign: `sign_of` its attributes.
         bare: it is known to have neither events nor links.
+        number: that of its trace where it is kept.
     """
 
     trace_id: str
@@ -90,6 +91,7 @@ class Row(Struct, gc=False, eq=False):
     placed: bool = False
     sign: int = ANY
     bare: bool = False
+    number: int = 0
 
     def unpacked(self) -> Packed:
         return unpack(self.packed)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import compress
 from math import ceil, floor, inf
@@ -23,11 +24,13 @@ class Columns(Protocol):
     Attributes:
         took: nanoseconds; -1: pending.
         signs: of their attributes.
+        numbers: of their traces.
     """
 
     rows: list[Row]
     took: array[int]
     signs: array[int]
+    numbers: array[int]
 
     @property
     def longest(self) -> float: ...
@@ -49,12 +52,16 @@ def signed(pairs: Iterable[tuple[str, str]]) -> Sieve:
     return marks
 
 
-def timed(shortest: float, longest: float, now: int) -> Sieve:
-    """Those that took so many nanoseconds, both included: no others. Pending ones end now."""
-    least, most = ceil(max(shortest, 0)), longest if longest == inf else floor(longest)
+class Timed:
+    """A sieve for those that took so many nanoseconds, both included: no others pass. Pending ones end now."""
 
-    def marks(block: Columns, first: int, last: int) -> bytes:
-        known = block.longest
+    def __init__(self, shortest: float, longest: float, now: int) -> None:
+        self._least = ceil(max(shortest, 0))
+        self._most = longest if longest == inf else floor(longest)
+        self._now = now
+
+    def __call__(self, block: Columns, first: int, last: int) -> bytes:
+        known, least, most, now = block.longest, self._least, self._most, self._now
         if known == inf:  # some are pending
             return bytes([least <= row.duration(now) <= most for row in block.rows[first:last]])
         if known < least or most < 0:
@@ -67,7 +74,17 @@ def timed(shortest: float, longest: float, now: int) -> Sieve:
             tests.append(none_of(_at_least(took, int(most) + 1, int(known))))
         return _together(tests) if tests else b"\1" * (last - first)
 
-    return marks
+    def places(self, block: Columns, ordered: Sequence[int]) -> Sequence[int]:
+        """Those that pass, of all places of a block by what the rows took."""
+        took, rows = block.took.__getitem__, block.rows
+        if self._most < 0:
+            return ()
+        found = ordered[bisect_left(ordered, self._least, key=took) : bisect_right(ordered, self._most, key=took)]
+        if block.longest != inf:
+            return found
+        pending = ordered[: bisect_left(ordered, 0, key=took)]
+        lasting = [at for at in pending if self._least <= rows[at].duration(self._now) <= self._most]
+        return [*found, *lasting]
 
 
 def marked(block: Columns, first: int, marks: bytes) -> list[Row]:

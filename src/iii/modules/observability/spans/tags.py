@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from iii.modules.observability.redaction import is_tag
+from iii.modules.observability.spans.listed import Spans
 from iii.modules.observability.spans.row import Row, place_of
-from iii.modules.observability.spans.selection import Spans
 from iii.modules.observability.steps import Steps
 
 

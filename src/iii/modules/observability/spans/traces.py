@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
+from iii.modules.observability.spans.numbers import TraceNumbers
 from iii.modules.observability.spans.row import Row
 
 _CYCLE = 1_000  # spans of a cycle that is recognised in lists
@@ -15,11 +16,13 @@ class TraceSpans(Struct, gc=False, eq=False):
     """The spans of one trace that are kept.
 
     Attributes:
+        number: that of the trace.
         rows: by span id.
         children: ids of rows by the id of their parent, whether that is kept or not.
         cyclic: some were each other's parents.
     """
 
+    number: int
     rows: dict[str, Row]
     children: dict[str, dict[str, None]] | None = None
     cyclic: bool = False
@@ -34,11 +37,11 @@ class Traces:
     """All traces. `turn` is told of each row that becomes a root, or is none any more.
 
     Attributes:
-        left: how many are not kept any more.
+        numbers: of those that are kept.
     """
 
     def __init__(self, turn: Callable[[Row, bool], None]) -> None:
-        self.left = 0
+        self.numbers = TraceNumbers()
         self._turn = turn
         self._traces: dict[str, TraceSpans] = {}
 
@@ -66,12 +69,15 @@ class Traces:
         trace = self._traces.get(row.trace_id)
         span_id, parent = row.span_id, row.parent_span_id
         if trace is None:
-            trace = self._traces[row.trace_id] = TraceSpans({span_id: row})
+            row.number = self.numbers.take(row.trace_id)
+            trace = self._traces[row.trace_id] = TraceSpans(row.number, {span_id: row})
         else:
+            row.number = trace.number
             trace.rows[span_id] = row
             if trace.children is not None:
                 for child in trace.children.get(span_id, ()):
                     self._turn(trace.rows[child], False)
+        self.numbers.counts[trace.number] += 1
         if parent is None:
             return
         children = trace.children
@@ -91,9 +97,10 @@ class Traces:
         trace = self._traces[row.trace_id]
         rows, children, span_id, parent = trace.rows, trace.children, row.span_id, row.parent_span_id
         del rows[span_id]
+        self.numbers.counts[trace.number] -= 1
         if not rows:
             del self._traces[row.trace_id]
-            self.left += 1
+            self.numbers.give_back(trace.number)
             return
         if children is None:
             return

@@ -150,7 +150,7 @@ def test_14_histograms_arrive() -> None:
 
 
 def test_16_2_exponential_histograms_leave_as_they_came(exponential: Metric) -> None:
-    sent = msgspec.structs.replace(exponential, delta=True)
+    sent = msgspec.structs.replace(exponential, delta=True, starts=[7])
     (resource,) = ExportMetricsServiceRequest.FromString(metrics_request([sent], ENGINE)).resource_metrics
     (metric,) = resource.scope_metrics[0].metrics
     assert not metric.HasField("histogram")
@@ -159,6 +159,7 @@ def test_16_2_exponential_histograms_leave_as_they_came(exponential: Metric) -> 
     assert (point.count, point.sum, point.scale, point.zero_count, point.zero_threshold) == (6, 4.5, 5, 1, 0.25)
     assert (point.positive.offset, list(point.positive.bucket_counts)) == (-3, [1, 0, 2])
     assert (point.negative.offset, list(point.negative.bucket_counts)) == (7, [2])
+    assert point.start_time_unix_nano == 7
     assert (point.HasField("min"), point.max, point.time_unix_nano, point.attributes[0].key) == (False, 3.0, 9, "a")
 
 
@@ -167,6 +168,19 @@ def exponential() -> Metric:
     buckets = ExponentialBuckets(5, 1, 0.25, (-3, [1, 0, 2]), (7, [2]))
     kept = HistogramPoint(6, 4.5, [2, 4], [0.25], None, 3.0, [("a", "b")], 9)
     return Metric("e", "", "s", "histogram", [kept], "shop", 1, exponential=[buckets])
+
+
+@pytest.mark.parametrize(("starts", "told"), [([3, 4], [3, 4]), ([], [0, 0])])
+def test_14_points_leave_with_the_time_since_which_they_count(starts: list[int], told: list[int]) -> None:
+    numbers = Metric("n", "", "", "counter", [NumberPoint(1.0, [], 9)] * 2, "shop", 1, starts=starts)
+    buckets = HistogramPoint(1, 0.5, [1], [], None, None, [], 9)
+    histograms = Metric("h", "", "", "histogram", [buckets] * 2, "shop", 1, starts=starts)
+    summaries = Metric("s", "", "", "summary", [SummaryPoint(1, 0.5, [], [], 9)] * 2, "shop", 1, starts=starts)
+    request = metrics_request([numbers, histograms, summaries], ENGINE)
+    (resource,) = ExportMetricsServiceRequest.FromString(request).resource_metrics
+    number, histogram, summary = resource.scope_metrics[0].metrics
+    for points in (number.sum.data_points, histogram.histogram.data_points, summary.summary.data_points):
+        assert [point.start_time_unix_nano for point in points] == told
 
 
 def test_16_2_summaries_leave() -> None:

@@ -30,7 +30,7 @@ def test_16_2_an_exponential_histogram_is_kept_as_a_histogram(ear: Ear) -> None:
     point = {
         "count": "7", "sum": 12.5, "scale": 3, "zeroCount": "1", "zeroThreshold": 0.5, "min": 0, "max": 2.5,
         "positive": {"offset": -1, "bucketCounts": ["1", 2, "0", 3]}, "timeUnixNano": "5",
-        "attributes": attributes(a={"intValue": 1}),
+        "startTimeUnixNano": "3", "attributes": attributes(a={"intValue": 1}),
     }  # fmt: skip
     body = {"aggregationTemporality": 1, "dataPoints": [point]}
     ear.say("MTRC", metrics({"name": "e", "unit": "s", "exponentialHistogram": body}))
@@ -38,10 +38,11 @@ def test_16_2_an_exponential_histogram_is_kept_as_a_histogram(ear: Ear) -> None:
     assert (metric.metric_type, metric.delta) == ("histogram", True)
     bounds = [0.5, 2**-0.25, 1.0, 2**0.25, 2**0.5]
     assert metric.data_points == [HistogramPoint(7, 12.5, [1, 0, 1, 2, 3, 0], bounds, 0.0, 2.5, [("a", "1")], 5)]
+    assert metric.starts == [3]
     assert metric.exponential == [ExponentialBuckets(3, 1, 0.5, (-1, [1, 2, 0, 3]), (0, []))]
     (listed,) = ear.worker.result_of("engine::metrics::list")["sdk_metrics"]
     assert listed["data_points"][0]["bucket_counts"] == [1, 0, 1, 2, 3, 0]
-    assert listed.keys().isdisjoint({"exponential", "delta", "resource"})
+    assert listed.keys().isdisjoint({"exponential", "delta", "resource", "starts"})
 
 
 def test_16_2_a_summary_is_kept(ear: Ear) -> None:
@@ -51,10 +52,10 @@ def test_16_2_a_summary_is_kept(ear: Ear) -> None:
         {"quantile": 0.9, "value": float("nan")},
         {"quantile": "x"},
     ]
-    point = {"count": 2, "sum": 3, "quantileValues": quantiles, "timeUnixNano": 5}
+    point = {"count": 2, "sum": 3, "quantileValues": quantiles, "timeUnixNano": 5, "startTimeUnixNano": "-3"}
     ear.say("MTRC", metrics({"name": "s", "summary": {"dataPoints": [point, {"count": -1}]}}))
     (metric,) = ear.metrics
-    assert metric.metric_type == "summary"
+    assert (metric.metric_type, metric.starts) == ("summary", [0])
     assert metric.data_points == [SummaryPoint(2, 3.0, [QuantileValue(0.5, 1.5), QuantileValue(0.0, 0.5)], [], 5)]
     assert ear.dropped["dropped_items"] == 1
     (listed,) = ear.worker.result_of("engine::metrics::list")["sdk_metrics"]

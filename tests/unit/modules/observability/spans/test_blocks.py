@@ -105,6 +105,22 @@ def test_06_7_5_lists_are_the_same_before_and_after_spans_are_written_down(
     assert [listed(connection, limit=5, sort_order="desc", **each) for each in QUESTIONS] == before
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize(
+    "request_", [{}, ANYWHERE, {"name": "n1"}, {"sort_by": "duration"}, {"end_time": 2_000}, {"sort_by": "name"}]
+)
+def test_06_7_5_pages_far_behind_are_those_of_the_whole_list(
+    connection: sqlite3.Connection, order: str, request_: dict[str, Any]
+) -> None:
+    """Many spans began at the same time, and took as long as others: pages end between them."""
+    connection.execute("UPDATE spans SET start = start / 700 * 700, end = start + id % 5 * 1000")
+    request = {**request_, "sort_order": order}
+    whole, total = listed(connection, limit=SPANS, **request)
+    assert len(whole) == len(set(whole)) == total
+    for offset in (64, 65, 500, 2_000, total - 1, total, total + 70):
+        assert listed(connection, offset=offset, limit=3, **request) == (whole[offset : offset + 3], total)
+
+
 def test_06_7_5_what_changes_or_removes_a_span_unseals_its_block(connection: sqlite3.Connection) -> None:
     tables = Tables(10**10)
     seal_all(connection)

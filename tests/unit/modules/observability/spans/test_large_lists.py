@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from iii.modules.observability.records import Span
-from iii.modules.observability.spans import levels, selection
+from iii.modules.observability.spans import levels, listed, numbers, page
+from iii.modules.observability.spans.listed import select
 from iii.modules.observability.spans.requests import TracesListInput
-from iii.modules.observability.spans.selection import Selection, select
+from iii.modules.observability.spans.selection import Selection
 from iii.modules.observability.spans.store import SpanStore
 from tests.property.span_model import Model, made
 from tests.unit.modules.observability.spans.engine_with_spans import MS, span
@@ -81,7 +82,7 @@ def test_06_7_4_large_lists_are_those_of_the_model(
 ) -> None:
     store, model = kept
     monkeypatch.setattr(levels, "_WALKED", walked)
-    monkeypatch.setattr(levels, "_PART", part)
+    monkeypatch.setattr(numbers, "_PART", part)
     request = {"search_all_spans": True, "sort_order": order, **wanted}
     found = made(select(store, Selection(msgspec.convert(request, TracesListInput), NOW)))
     rows, total = model.listed(request)
@@ -89,8 +90,47 @@ def test_06_7_4_large_lists_are_those_of_the_model(
     assert found.total == total
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"name": "order"},
+        {"attributes": [["n", "1"]]},
+        {"sort_by": "name", "limit": 30},
+        {"min_duration_ms": 4, "offset": 20},
+        {"limit": 5, "offset": 1_001},
+        {"exclude_attributes": [["n", "1"]], "sort_order": "asc"},
+    ],
+)
+def test_06_7_4_lists_of_many_facets_are_those_of_the_model(
+    kept: tuple[SpanStore, Model], monkeypatch: pytest.MonkeyPatch, wanted: dict[str, Any]
+) -> None:
+    store, model = kept
+    for room, name in ((listed, "_AT_ONCE"), (listed, "_SORTED"), (listed, "_FEW"), (levels, "_SOURCES")):
+        monkeypatch.setattr(room, name, 2)
+    for name in ("_FEW", "_SORTED"):
+        monkeypatch.setattr(page, name, 50)
+    request = {"search_all_spans": True, "sort_order": "desc", **wanted}
+    found = made(select(store, Selection(msgspec.convert(request, TracesListInput), NOW)))
+    rows, total = model.listed(request)
+    assert [row.span_id for row in found.rows] == [each.span_id for each in rows]
+    assert found.total == total
+
+
+def test_06_7_4_a_trace_that_comes_while_a_list_is_made_is_none_of_those_that_left() -> None:
+    """It may have the number of one of them."""
+    store = SpanStore(6, 10**9)
+    store.add([span(str(at), trace=str(at), start=at, name="order") for at in range(6)])
+    steps = select(store, Selection(TracesListInput(name="order", search_all_spans=True), NOW))
+    next(steps)  # all traces have a span of that name
+    store.add([span(str(at), trace=str(at), start=at, name="work") for at in range(6, 9)])
+    store.facets.settle()
+    found = made(steps)
+    assert {row.common.name for row in found.rows} == {"order"}
+    assert found.total == len(found.rows) == 3
+
+
 def test_06_7_4_what_took_longest_leaves_while_it_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "_FACETS", 1)
+    monkeypatch.setattr(listed, "_FACETS", 1)
     store = SpanStore(SPANS, 10**9)
     store.add(
         [span(str(number), trace=str(number), start=1, end=1 + (100 if number < 3 else 1)) for number in range(9)]

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from iii.modules.observability.records import Span
+from iii.modules.observability.spans.listed import select
 from iii.modules.observability.spans.requests import TracesListInput
-from iii.modules.observability.spans.selection import Selection, select
+from iii.modules.observability.spans.selection import Selection
 from iii.modules.observability.spans.store import SpanStore
 from tests.property.span_model import made
 from tests.unit.modules.observability.spans.engine_with_spans import MS, EngineWithSpans, span

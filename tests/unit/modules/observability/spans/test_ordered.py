@@ -37,15 +37,18 @@ def test_rows_that_come_and_leave_in_any_order_stay_sorted(spread: int) -> None:
         bounds = (None if since is None else since * MS, None if until is None else until * MS)
         assert [each for piece in ordered.pieces(*bounds) for each in piece] == wanted
         assert [each for chunk in ordered.chunks(*bounds) for each in chunk] == wanted
+        backwards = [each for chunk in ordered.chunks(*bounds, descending=True) for each in reversed(chunk)]
+        assert backwards == wanted[::-1]
 
 
-def test_a_walk_meets_each_row_that_stays_once() -> None:
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_walk_meets_each_row_that_stays_once(descending: bool) -> None:
     ordered = Ordered()
     rows = [row(number, number) for number in range(2_000)]
     for each in rows:
         ordered.add(each)
     met = list[Row]()
-    for at, chunk in enumerate(ordered.chunks()):
+    for at, chunk in enumerate(ordered.chunks(descending=descending)):
         met += chunk
         for number in range(20):  # the oldest leave, others come before and behind
             ordered.remove(rows[at * 20 + number])
@@ -53,6 +56,18 @@ def test_a_walk_meets_each_row_that_stays_once() -> None:
             ordered.add(row(20_000 + at * 20 + number, 1_000 + at * 20))
     assert len(set(map(id, met))) == len(met)
     assert set(map(id, met)) >= set(map(id, rows[1_000:]))
+
+
+def test_a_walk_from_the_newest_ends_when_all_that_is_left_leaves() -> None:
+    ordered = Ordered()
+    rows = [row(number, number) for number in range(100)]
+    for each in rows:
+        ordered.add(each)
+    walk = ordered.chunks(descending=True)
+    assert next(walk) == rows[36:]
+    for each in rows[:50]:
+        ordered.remove(each)
+    assert [chunk for chunk in walk if chunk] == []
 
 
 def test_06_7_4_what_a_block_remembers_of_a_pair_is_forgotten_when_rows_come_and_leave() -> None:
@@ -63,13 +78,13 @@ def test_06_7_4_what_a_block_remembers_of_a_pair_is_forgotten_when_rows_come_and
         ordered.add(each)
 
     def told() -> list[Row]:
-        return [row for some, marks in ordered.telling(pair) for row, mark in zip(some, marks, strict=True) if mark]
+        return [row for some, _, marks in ordered.telling(pair) for row, mark in zip(some, marks, strict=True) if mark]
 
     assert told() == told() == rows[1:2_900:3]
     for value, count in (("2", 966), ("none", 0), ("1", 967)):  # more than it remembers
-        assert sum(marks.count(1) for _, marks in ordered.telling(("k", value))) == count
+        assert sum(marks.count(1) for _, _, marks in ordered.telling(("k", value))) == count
     walk, found = ordered.telling(("k", "0")), list[Row]()
-    for at, (some, marks) in enumerate(walk):
+    for at, (some, _, marks) in enumerate(walk):
         found += [row for row, mark in zip(some, marks, strict=True) if mark] if some else []
         if at < 100:
             ordered.remove(rows[at])

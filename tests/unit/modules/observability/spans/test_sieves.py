@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from iii.modules.observability.spans.filters import having_all, lacking
 from iii.modules.observability.spans.ordered import Ordered
 from iii.modules.observability.spans.row import Packer, Row
-from iii.modules.observability.spans.sieves import signed, timed
+from iii.modules.observability.spans.sieves import Timed, signed
 from tests.unit.modules.observability.spans.engine_with_spans import MS, span
 
 NOW = 5_000 * MS
@@ -51,11 +51,12 @@ def test_06_7_4_durations_are_told_exactly(
 ) -> None:
     rows = rows_that_took(durations, tuple(pending))
     most = inf if longest is None else longest + 0.5
-    sieve = timed(shortest - 0.5, most, NOW)
+    sieve = Timed(shortest - 0.5, most, NOW)
     wanted = [row for row in rows if shortest - 0.5 <= row.duration(NOW) <= most]
     assert [row for chunk in ordered(rows).chunks(sieve=sieve) for row in chunk] == wanted
-    for descending in (False, True):
-        counted = list(ordered(rows).counted(sieve, descending, 3))
+    kept = ordered(rows)
+    for descending in (False, True, False, True):  # at first by columns, then by what the block has in order
+        counted = list(kept.counted(sieve, descending, 3))
         assert sum(count for count, _ in counted) == len(wanted)
         assert [row for _, some in counted for row in some] == (wanted[-3:] if descending else wanted[:3])
 

@@ -106,6 +106,25 @@ async def test_17_s7_each_attempt_has_a_span(house: TracedHouse, caplog: pytest.
     ]  # 06 §10.2
 
 
+async def test_17_s7_a_redriven_job_goes_on_in_the_trace_of_its_producer(house: TracedHouse) -> None:
+    worker = Log(house, "f")
+    worker.answers = lambda data: ValueError("broken")
+    house.enqueue("f", 1, "mail", traceparent=TRACEPARENT)
+    house.clock.advance(1)
+    worker.answers = lambda data: data
+    assert house.call("iii::queue::redrive", queue="mail")["redriven"] == 1
+    house.clock.advance(1)
+    spans = house.spans("fn_queue mail")
+    assert [(attributes(span)["attempt"], span["status"]) for span in spans] == [
+        ("1", "error"),
+        ("2", "error"),
+        ("1", "ok"),
+    ]
+    assert {(span["trace_id"], span["parent_span_id"]) for span in spans} == {
+        (TRACE_ID, house.span("enqueue f → mail")["span_id"])
+    }
+
+
 async def test_17_s7_a_job_without_its_function_is_an_error(house: TracedHouse) -> None:
     house.call("queue::define", queue="strict", config={"missing_target": "fail", "max_retries": 1})
     house.enqueue("nobody::has", 1, "strict")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -42,8 +43,8 @@ class Blocks:
 
     def having(self, pairs: Sequence[Pair]) -> Matches:
         """The spans that have all of them."""
-        found = {block: self._places(block, pairs) for block in self._parts}
-        told = [block for block, places in found.items() if places is not None]
+        found = dict[int, Sequence[int] | None](self._places(pairs))
+        told = [block for block in self._parts if found.get(block, ()) is not None]
         sealed = {block: places for block, places in found.items() if places}
         return Matches(self, sealed, dict(self._loose_having(told, pairs)))
 
@@ -56,31 +57,25 @@ class Blocks:
                 sealed[block] = sorted({*sealed[block], *places}) if block in sealed else places
         return Matches(self, sealed, loose)
 
-    def _places(self, block: int, pairs: Sequence[Pair]) -> Sequence[int] | None:
-        """None: the block does not tell."""
-        found: list[Sequence[int]] = []
-        for number in map(number_of, pairs):
-            places = self._places_of(block, number)
-            if not places:
-                return places
-            found.append(places)
-        return found[0] if len(found) == 1 else sorted(set(found[0]).intersection(*found[1:]))
-
-    def _places_of(self, block: int, number: int) -> Sequence[int] | None:
-        part = number % PARTS
-        if not self._parts[block] >> part & 1:
-            return ()
-        row = self._execute("SELECT packed FROM pairs WHERE id = ?", (block * PARTS + part,)).fetchone()
-        if row is None:  # lost, and the file was salvaged
-            return None
-        packed = memoryview(row[0])
-        count = int.from_bytes(packed[:8], "little")
-        numbers = packed[8 : 8 + 8 * count].cast("Q")
-        at = bisect_left(numbers, number)
-        if at == count or numbers[at] != number:
-            return ()
-        ends = packed[8 + 8 * count : 8 + 12 * count].cast("I")
-        return packed[8 + 12 * count :].cast("H")[ends[at - 1] if at else 0 : ends[at]]
+    def _places(self, pairs: Sequence[Pair]) -> Iterator[tuple[int, Sequence[int] | None]]:
+        """By block that may have some; None: it does not tell."""
+        numbers = list(map(number_of, pairs))
+        parts, blocks = {number % PARTS for number in numbers}, self._parts.items()
+        first = [block for block, known in blocks if all(known >> part & 1 for part in parts)]
+        part = numbers[0] % PARTS
+        ids = json.dumps([block * PARTS + part for block in first])
+        query = "SELECT j.value, pairs.packed FROM json_each(?) j LEFT JOIN pairs ON pairs.id = j.value"
+        for id_, packed in self._execute(query, (ids,)):
+            block, places = id_ // PARTS, _places_of(packed, numbers[0])
+            for number in numbers[1:]:
+                if not places:
+                    break
+                (packed,) = self._execute(
+                    "SELECT max(packed) FROM pairs WHERE id = ?", (block * PARTS + number % PARTS,)
+                ).fetchone()
+                others = _places_of(packed, number)
+                places = None if others is None else sorted({*places}.intersection(others))
+            yield block, places
 
     def _loose_having(self, told: Sequence[int], pairs: Sequence[Pair]) -> Iterator[tuple[int, int]]:
         """Ids and traces of spans of blocks that do not tell, as the database finds them."""
@@ -106,29 +101,27 @@ class Blocks:
             first = block + 1 << SHIFT
         yield first, most
 
-    def owners(self, block: int) -> Owners:
-        row = self._execute("SELECT traces, counts, owners FROM blocks WHERE id = ?", (block,)).fetchone()
-        return Owners(*(array(kind, raw) for kind, raw in zip("qHH", row, strict=True)))
+    def owners(self, blocks: Collection[int]) -> Iterator[tuple[int, Owners]]:
+        """By block."""
+        query = f"SELECT blocks.id, traces, counts, owners FROM {_OF_BLOCKS}"
+        for block, *columns in self._execute(query, (json.dumps(list(blocks)),)):
+            yield block, Owners(*(array(kind, raw) for kind, raw in zip("qHH", columns, strict=True)))
 
-    def listed(self, block: int, facets: Collection[int], everywhere: bool) -> bytes:
-        """By place: 1 for a span of one of the facets, if not `everywhere` only for a root; 0 for others."""
-        known, codes, roots = self._execute("SELECT facets, codes, roots FROM blocks WHERE id = ?", (block,)).fetchone()
-        wanted = [facet in facets for facet in array("q", known)]
-        if len(codes) == SPANS:
-            mask = codes.translate(bytes(wanted) + bytes(256 - len(wanted)))
-        else:
-            mask = bytes(map(wanted.__getitem__, array("H", codes)))
-        return (
-            mask
-            if everywhere
-            else (int.from_bytes(mask, "little") & int.from_bytes(roots, "little")).to_bytes(SPANS, "little")
-        )
+    def listed(self, blocks: Collection[int], facets: Collection[int], everywhere: bool) -> Iterator[tuple[int, bytes]]:
+        """By block, by place: 1 for a span of one of the facets, if not `everywhere` only for a root; 0 for others."""
+        query = f"SELECT blocks.id, facets, codes, roots FROM {_OF_BLOCKS}"
+        for block, known, codes, roots in self._execute(query, (json.dumps(list(blocks)),)):
+            wanted = [facet in facets for facet in array("q", known)]
+            if len(codes) == SPANS:
+                mask = codes.translate(bytes(wanted) + bytes(256 - len(wanted)))
+            else:
+                mask = bytes(map(wanted.__getitem__, array("H", codes)))
+            yield block, mask if everywhere else _both(mask, roots)
 
     def count_of(self, traces: Collection[int]) -> int:
         """How many spans of sealed blocks are of these traces."""
         total = 0
-        for block in self.sealed:
-            of = self.owners(block)
+        for _, of in self.owners(self.sealed):
             total += sum(compress(of.counts, map(traces.__contains__, of.traces)))
         return total
 
@@ -157,8 +150,8 @@ class Matches:
     def traces(self, enough: int) -> set[int]:
         """Whose they are; once there are as many as `enough`, these are all."""
         found = set(self.loose.values())
-        for block, places in self.sealed.items():
-            of = self._blocks.owners(block)
+        for block, of in self._blocks.owners(self.sealed):
+            places = self.sealed[block]
             if len(places) == sum(of.counts):
                 found.update(of.traces)
                 continue
@@ -183,7 +176,31 @@ class Matches:
     def count_listed(self, facets: Collection[int], everywhere: bool) -> int:
         """How many of those in sealed blocks are spans of some facets, or roots of them."""
         total = 0
-        for block, places in self.sealed.items():
-            listed = self._blocks.listed(block, facets, everywhere)
-            total += sum(itemgetter(*places)(listed)) if len(places) > 1 else listed[places[0]]
+        for block, listed in self._blocks.listed(self.sealed, facets, everywhere):
+            places = self.sealed[block]
+            if len(places) == len(listed):
+                total += listed.count(1)
+            else:
+                total += sum(itemgetter(*places)(listed)) if len(places) > 1 else listed[places[0]]
         return total
+
+
+_OF_BLOCKS = "json_each(?) j CROSS JOIN blocks ON blocks.id = j.value"
+
+
+def _places_of(packed: bytes | None, number: int) -> Sequence[int] | None:
+    """Of a pair, in a part that has its number among others; None: the part was lost, and the file was salvaged."""
+    if packed is None:
+        return None
+    part = memoryview(packed)
+    count = int.from_bytes(part[:8], "little")
+    numbers = part[8 : 8 + 8 * count].cast("Q")
+    at = bisect_left(numbers, number)
+    if at == count or numbers[at] != number:
+        return ()
+    ends = part[8 + 8 * count : 8 + 12 * count].cast("I")
+    return part[8 + 12 * count :].cast("H")[ends[at - 1] if at else 0 : ends[at]]
+
+
+def _both(some: bytes, others: bytes) -> bytes:
+    return (int.from_bytes(some, "little") & int.from_bytes(others, "little")).to_bytes(len(some), "little")

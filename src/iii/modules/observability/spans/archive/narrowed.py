@@ -98,9 +98,12 @@ def _by_level(connection: Connection, blocks: Blocks, selection: Selection, comm
     (known,) = connection.execute("SELECT count(*) FROM traces").fetchone()
     if selection.name:
         named = [facet for facet, common in commons.items() if selection.name in common.name.lower()]
-        levels.append(_named(connection, named, known))
+        if len(named) < len(commons):
+            levels.append(_named(connection, named, known))
     if selection.pairs:
         levels.append(blocks.having(selection.pairs).traces(known))
+    if not levels:
+        return Narrowed()
     traces = set.intersection(*levels)
     return Narrowed() if len(traces) >= known else _by_traces(connection, blocks, traces, commons)
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 import copy
 import heapq
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any, NamedTuple, TypeVar
 
-import msgspec
-
 from iii.modules.observability.spans.archive.narrowed import Narrowed, narrowed
+from iii.modules.observability.spans.archive.rows import COLUMNS, JOINED, ArchivedRows
 from iii.modules.observability.spans.facets import Facets
 from iii.modules.observability.spans.groups import group
+from iii.modules.observability.spans.listed import select
 from iii.modules.observability.spans.requests import TraceGroup, TracesGroupByInput
 from iii.modules.observability.spans.row import Common, Row
-from iii.modules.observability.spans.selection import COMMON_KEYS, DURATIONS, TRACES_OF_PREFIX, Selection, select
+from iii.modules.observability.spans.selection import COMMON_KEYS, DURATIONS, TRACES_OF_PREFIX, Selection
 from iii.modules.observability.spans.tags import tags_of
 from iii.modules.observability.spans.traces import Traces
 from iii.modules.observability.spans.tree import Collapse, tree
@@ -29,12 +29,9 @@ from iii.storage.transactions import Connection
 T = TypeVar("T")
 
 _ROWS = 64
+_SKIPPED = 64  # rows of an offset that are passed one by one
 _SEEN_SHARE = 4  # the same, if all of them are looked at
 _SHARE = 50  # a facet of less than such a part of all spans is looked up by itself
-_COLUMNS = (
-    "t.trace_id, s.span_id, s.parent, s.start, s.end, s.facet, r.packed AS resource, s.packed, s.tagged, s.root > 0"
-)
-_JOINED = "CROSS JOIN traces t ON t.id = s.trace CROSS JOIN resources r ON r.id = s.resource"
 _LARGEST = 2**63 - 1
 _ORDERS = {
     "duration": "max(s.end - s.start, 0)",
@@ -89,8 +86,14 @@ class Questions:
         rows = self._execute("SELECT id, service, name, status, internal, kind, roots, others FROM facets").fetchall()
         self._commons = {row[0]: Common(row[1], row[2], row[3], bool(row[4]), row[5]) for row in rows}
         self._counts = {row[0]: (row[6], row[7]) for row in rows}
+        self._not_apart = _NOT_APART if memory else _NONE_APART
         self._narrowed = Narrowed()
-        self.damaged: str | None = None
+        self._rows = ArchivedRows(connection, self._commons)
+
+    @property
+    def damaged(self) -> str | None:
+        """What could not be read."""
+        return self._rows.damaged
 
     def listed(self, selection: Selection) -> SpanPage:
         """A page as JSON, with tags, and the total."""
@@ -111,7 +114,7 @@ class Questions:
 
     def tree(self, trace_id: str, collapse: Collapse) -> bytes:
         self._unite((trace_id,))
-        return made(tree(self._whole(self._union.rows(trace_id)), collapse))
+        return made(tree(self._rows.whole(self._union.rows(trace_id)), collapse))
 
     def groups(self, request: TracesGroupByInput, now: int) -> list[TraceGroup]:
         self._unite(())
@@ -120,7 +123,7 @@ class Questions:
     def _unite(self, trace_ids: Iterable[str]) -> None:
         """The traces of which the memory has something, and these. What is finished on disk is not pending in memory."""
         apart = json.loads(self._apart)
-        self._union.add(self._rows_of([*apart, *trace_ids]))
+        self._union.add(self._rows.of([*apart, *trace_ids]))
         self._union.add(self._pending)
 
     def _beginning_with(self, prefix: str) -> list[str]:
@@ -128,59 +131,32 @@ class Questions:
         rows = self._execute(query, (prefix, f"{prefix}\U0010ffff", TRACES_OF_PREFIX))
         return [trace_id for (trace_id,) in rows]
 
-    # -- rows -----------------------------------------------------------------------------------------------------
-
-    def _rows_of(self, trace_ids: Sequence[str], condition: str = "") -> Iterator[Row]:
-        query = f"SELECT {_COLUMNS} FROM traces t CROSS JOIN spans s ON s.trace = t.id CROSS JOIN resources r ON r.id = s.resource"
-        return map(
-            self._row,
-            self._execute(
-                f"{query} WHERE t.trace_id IN (SELECT value FROM json_each(?)) {condition}", (json.dumps(trace_ids),)
-            ),
-        )
-
-    def _row(self, columns: Any) -> Row:
-        trace_id, span_id, parent, start, end, facet, resource, packed, tagged, _ = columns
-        common = self._commons[facet]
-        return Row(
-            trace_id, span_id, parent, start, end, common, packed, resource, False, bool(tagged), 0, archived=True
-        )
-
-    def _whole(self, rows: Iterable[Row]) -> list[Row]:
-        """Those that can be unpacked."""
-        return [row for row in rows if self._is_whole(row)]
-
-    def _is_whole(self, row: Row) -> bool:
-        try:
-            row.span()
-        except (msgspec.MsgspecError, ValueError) as error:
-            self.damaged = f"corrupt trace payload skipped: span {row.span_id} of trace {row.trace_id}: {error}"
-            return False
-        return True
-
     def _chunks(self, request: TracesGroupByInput) -> Iterator[list[Row]]:
         for facet in self._union.facets.all():
             for chunk in facet.chunks():
-                yield self._whole(chunk)
+                yield self._rows.whole(chunk)
         rows = self._execute(
-            f"SELECT {_COLUMNS} FROM spans s {_JOINED} WHERE instr(s.packed, CAST(? AS BLOB)) AND {_NOT_APART}",
+            f"SELECT {COLUMNS} FROM spans s {JOINED} WHERE instr(s.packed, CAST(? AS BLOB)) AND {_NOT_APART}",
             (request.attribute, self._apart),
         )
         while chunk := rows.fetchmany(_ROWS):
-            yield self._whole(map(self._row, chunk))
+            yield self._rows.whole(map(self._rows.row, chunk))
 
     def _answered(self, rows: Sequence[Row]) -> Iterator[bytes]:
         tags = dict[str, dict[str, str] | None]()
         unknown = [
             trace_id for trace_id in {row.trace_id: None for row in rows} if self._union.traces.get(trace_id) is None
         ]
-        self._union.add(self._rows_of(unknown, "AND s.tagged"))
+        tagged = dict[str, list[Row]]()
+        for row in self._rows.of(unknown, "AND s.tagged"):
+            tagged.setdefault(row.trace_id, []).append(row)
         for row in rows:
-            if not self._is_whole(row):
+            if not self._rows.is_whole(row):
                 continue
             trace_id = row.trace_id
             if trace_id not in tags:
-                tags[trace_id] = made(tags_of(filter(self._is_whole, self._tagged(trace_id))))
+                of_trace = tagged.get(trace_id) or filter(self._rows.is_whole, self._tagged(trace_id))
+                tags[trace_id] = made(tags_of(filter(self._rows.has_attributes, of_trace)))
             yield row.answer(tags[trace_id])
 
     def _tagged(self, trace_id: str) -> list[Row]:
@@ -218,35 +194,53 @@ class Questions:
             scarce = True
             index = f"{'roots' if roots else 'spans'}_by_facet"
         elif is_plain and selection.sort_by in DURATIONS:
+            ids, last = self._extremes(selection, facets, index, limit)
+            if ids is not None and skipped <= _SKIPPED:
+                rows = sorted(self._rows.having(ids), key=selection.key, reverse=selection.descending)
+                return rows[skipped:], total
             conditions.append(f"{_ORDERS['duration']} {'>=' if selection.descending else '<='} ?")
-            values.append(self._last_duration(selection, facets, index, limit))
+            values.append(last)
         if len(facets) < len(self._commons) or scarce:
             conditions.append("s.facet IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(facets))
+        source = narrow.source or f"spans s INDEXED BY {index}"
+        where, bound = " AND ".join([*conditions, self._not_apart]), (*narrow.given, *values, self._apart)
+        return self._page(selection, source, where, bound, min(limit, _LARGEST), min(skipped, _LARGEST)), total
+
+    def _page(
+        self, selection: Selection, source: str, where: str, bound: tuple[Any, ...], limit: int, skip: int
+    ) -> list[Row]:
+        """In their order, those from one place to another; what is not on the page is not read."""
+        limit -= skip
+        if skip > _SKIPPED and self._narrowed.source is None and selection.sort_by not in _ORDERS:
+            condition, start, skip = _behind(self._execute, selection, (source, where, bound), skip)
+            where, bound = f"{where} AND {condition}", (*bound, start)
         order = _order_of(selection)
-        joined = f"{_JOINED} CROSS JOIN facets f ON f.id = s.facet" if "f." in order else _JOINED
+        facets_too = "CROSS JOIN facets f ON f.id = s.facet" if "f." in order else ""
         query = f"""
-            SELECT {_COLUMNS} FROM {narrow.source or f"spans s INDEXED BY {index}"} {joined}
-            WHERE {" AND ".join([*conditions, _NOT_APART])} ORDER BY {order} LIMIT ? OFFSET ?"""
-        skip = min(skipped, _LARGEST)
-        rows = self._execute(query, (*narrow.given, *values, self._apart, min(limit, _LARGEST) - skip, skip))
-        return [self._row(columns) for columns in rows], total
+            SELECT s.id FROM {source} CROSS JOIN traces t ON t.id = s.trace {facets_too}
+            WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"""
+        rows = self._rows.having([id_ for (id_,) in self._execute(query, (*bound, limit, skip))])
+        return sorted(rows, key=selection.key, reverse=selection.descending)
 
     def _total(self, selection: Selection, held: int, facets: Sequence[int], index: str) -> int:
         """How many spans of the facets the selection has; `held` is how many there are."""
         conditions, values = self._conditions(selection)
-        conditions.append("s.facet IN (SELECT value FROM json_each(?))")
-        values.append(json.dumps(facets))
+        if len(facets) < len(self._commons):
+            conditions.append("s.facet IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(facets))
         if not selection.everywhere:
             conditions.append("s.root > 0")
-        where, narrow = " AND ".join(conditions), self._narrowed
+        where, narrow = " AND ".join(conditions) or "1", self._narrowed
         if self._is_counted(selection):
             known = held if narrow.counting is None or self._by_facet(selection) else narrow.counting(facets)
             query = f"""
                 SELECT count(*) FROM traces t CROSS JOIN spans s ON s.trace = t.id
                 WHERE {where} AND t.trace_id IN (SELECT value FROM json_each(?))"""
             return known - int(self._execute(query, (*values, self._apart)).fetchone()[0])
-        query = f"SELECT count(*) FROM {narrow.source or f'spans s INDEXED BY {index}'} WHERE {where} AND {_NOT_APART}"
+        query = (
+            f"SELECT count(*) FROM {narrow.source or f'spans s INDEXED BY {index}'} WHERE {where} AND {self._not_apart}"
+        )
         return int(self._execute(query, (*narrow.given, *values, self._apart)).fetchone()[0])
 
     def _by_facet(self, selection: Selection) -> bool:
@@ -273,17 +267,22 @@ class Questions:
     def _size(self, facet: int, roots: bool) -> int:
         return self._counts[facet][0] if roots else sum(self._counts[facet])
 
-    def _last_duration(self, selection: Selection, facets: Sequence[int], index: str, limit: int) -> int:
-        """That of the last span of a page, or one beyond: the others need not be read."""
+    def _extremes(
+        self, selection: Selection, facets: Sequence[int], index: str, limit: int
+    ) -> tuple[list[int] | None, int]:
+        """Ids of the rows that took longest, or shortest, and what the last of them took; None: others took as long."""
         direction, took = "DESC" if selection.descending else "ASC", _ORDERS["duration"]
         wanted = "" if len(facets) == len(self._commons) else "s.facet IN (SELECT value FROM json_each(?)) AND "
         roots = "" if selection.everywhere else "s.root > 0 AND "
         query = f"""
-            SELECT {took} AS took FROM spans s INDEXED BY {index}
-            WHERE {wanted}{roots}{_NOT_APART} ORDER BY took {direction} LIMIT 1 OFFSET ?"""
+            SELECT s.id, {took} AS took FROM spans s INDEXED BY {index}
+            WHERE {wanted}{roots}{self._not_apart} ORDER BY took {direction} LIMIT ?"""
         values = [json.dumps(facets)] if wanted else []
-        found = self._execute(query, (*values, self._apart, min(max(limit - 1, 0), _LARGEST))).fetchone()
-        return int(found[0]) if found else (0 if selection.descending else _LARGEST)
+        limit = min(limit, _LARGEST - 1)
+        found = self._execute(query, (*values, self._apart, limit + 1)).fetchall()
+        last = int(found[:limit][-1][1]) if found and limit else 0 if selection.descending else _LARGEST
+        is_cut = len(found) > limit > 0 and found[limit][1] == last
+        return None if is_cut else [id_ for id_, _ in found[:limit]], last
 
     def _last_start(self, selection: Selection, facets: Sequence[int], index: str, limit: int) -> int:
         """That of the last span of a page, or one beyond: the others of scarce facets need not be sorted."""
@@ -318,6 +317,19 @@ class Questions:
         return conditions, values
 
 
+def _behind(
+    execute: Callable[..., Any], selection: Selection, asked: tuple[str, str, tuple[Any, ...]], skip: int
+) -> tuple[str, int, int]:
+    """What rows behind many others fulfil, with what is bound, and how many of those do: what is passed is not looked up."""
+    direction, before, since = ("DESC", ">", "<=") if selection.descending else ("ASC", "<", ">=")
+    source, where, bound = asked
+    ordered = f"SELECT s.start FROM {source} WHERE {where} ORDER BY s.start {direction} LIMIT 1 OFFSET ?"
+    (start,) = execute(ordered, (*bound, skip)).fetchone() or (0,)
+    query = f"SELECT count(*) FROM {source} WHERE {where} AND s.start {before} ?"
+    (passed,) = execute(query, (*bound, start)).fetchone()
+    return f"s.start {since} ?", start, max(skip - passed, 0)
+
+
 def _order_of(selection: Selection) -> str:
     columns = _ORDERS.get(selection.sort_by or "", "s.start"), "t.trace_id", "s.span_id"
     return ", ".join(f"{column} {'DESC' if selection.descending else 'ASC'}" for column in columns)
@@ -340,6 +352,7 @@ def _first_facets(
 
 _APART = "(SELECT id FROM traces WHERE trace_id IN (SELECT value FROM json_each(?)))"
 _NOT_APART = f"s.trace NOT IN {_APART}"
+_NONE_APART = "? IS NOT NULL"
 
 
 def made(steps: Steps[T]) -> T:

@@ -1,0 +1,130 @@
+"""The loop of an app: how its last turn ends, whatever tasks and threads do (09 §3.3)."""
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from iii.sdk import event_loop, pool_threads
+from iii.sdk.own_thread import in_own_thread
+
+
+def events(caplog: pytest.LogCaptureFixture) -> list[tuple[str, dict[str, object]]]:
+    return [(each.event, each.fields) for each in caplog.records if hasattr(each, "event") and hasattr(each, "fields")]
+
+
+def test_tasks_that_are_left_are_cancelled_and_generators_closed() -> None:
+    told: list[str] = []
+
+    async def left() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            told.append("cancelled")
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            told.append("closed")
+
+    kept: list[object] = []
+
+    async def main() -> None:
+        kept.append(asyncio.ensure_future(left()))
+        generator = numbers()
+        kept.append(generator)
+        await anext(generator)
+        await asyncio.sleep(0)
+
+    event_loop.run(main())
+    assert told == ["cancelled", "closed"]
+
+
+def test_the_error_of_main_is_raised_and_that_of_a_task_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    kept: list[object] = []
+
+    async def left() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            raise KeyError("of the task")
+
+    async def main() -> None:
+        kept.append(asyncio.ensure_future(left()))
+        await asyncio.sleep(0)
+        raise ValueError("of main")
+
+    with pytest.raises(ValueError, match="of main"):
+        event_loop.run(main())
+    assert "unhandled exception of a task at the end of the app" in caplog.text
+
+
+def test_a_task_that_does_not_stop_is_named(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_loop, "END_S", 0.01)
+    cancels = 0
+
+    async def ignore() -> None:
+        nonlocal cancels
+        while cancels == 0:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                cancels += 1
+        await asyncio.sleep(3600)
+
+    kept: list[asyncio.Task[None]] = []
+
+    async def main() -> None:
+        kept.append(asyncio.ensure_future(ignore()))
+        await asyncio.sleep(0)
+
+    event_loop.run(main())
+    assert [(name, fields["tasks"]) for name, fields in events(caplog)] == [
+        ("sdk.tasks_cut_off", [f"{test_a_task_that_does_not_stop_is_named.__name__}.<locals>.ignore"])
+    ]
+    kept.pop().get_coro().close()
+    gc.collect()  # that a pending task was freed is a record of asyncio's: here, and not in the test that comes next
+
+
+def test_a_thread_of_the_pool_does_not_keep_the_process(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, exited = threading.Event(), threading.Event()
+    codes: list[int] = []
+
+    def exit_now(code: int) -> None:
+        codes.append(code)
+        release.set()
+        exited.set()
+
+    monkeypatch.setattr(pool_threads, "exit_now", exit_now)
+    monkeypatch.setattr(pool_threads, "LEAST_S", 0.01)
+    monkeypatch.setattr(pool_threads, "LOOK_S", 0.01)
+    pool = pool_threads.new_pool()
+    work = pool.submit(release.wait)
+    try:
+        pool_threads.end_without_them(time.monotonic(), lambda: 7)
+        assert exited.wait(60)
+    finally:
+        release.set()
+        pool.shutdown()
+    assert work.result()
+    assert codes[0] == 7
+    assert events(caplog)[0][0] == "sdk.threads_cut_off"
+    assert "test_event_loop.py" in str(events(caplog)[0][1]["running"]) or "threading.py" in str(events(caplog))
+
+
+def test_without_such_threads_nothing_is_watched() -> None:
+    before = threading.active_count()
+    pool_threads.end_without_them(time.monotonic() - 1, lambda: 7)
+    assert threading.active_count() == before
+
+
+async def test_a_thread_of_its_own_gives_the_result_or_the_error() -> None:
+    assert await in_own_thread(lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        await in_own_thread(lambda: 1 // 0)
