@@ -129,6 +129,7 @@ def test_23_9_so_do_state_streams_and_dead_letters_and_the_questions_about_them(
         window.open("/streams")
         page.get_by_role("navigation", name="Streams and groups").get_by_role("button", name=SHOWN).click()
         expect(page.get_by_text("Nothing was sent yet")).to_be_visible()
+        assert damage(page) == []
         attacked.call("stream::set", stream_name=MARKUP, group_id=ATTACK, item_id=ATTACK, data={ATTACK: ATTACK})
         expect(page.get_by_role("row", name=re.compile("update.*onerror"))).to_be_visible()
         assert damage(page) == []
@@ -164,4 +165,5 @@ def test_23_9_so_does_what_is_said_about_a_worker_that_is_disconnected(browser: 
         assert damage(page) == []
         window.open("/access?view=actions")
         expect(page.get_by_role("row", name="engine::workers::disconnect").first).to_be_visible()
+        assert damage(page) == []
         window.assert_nothing_went_wrong()
