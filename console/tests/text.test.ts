@@ -10,6 +10,7 @@ import { isUntouched, keptColumns } from "../src/text/kept-columns.ts";
 import { matched } from "../src/text/matched.ts";
 import { pattern } from "../src/text/pattern.ts";
 import { sorted } from "../src/text/sorted.ts";
+import { stretch, withGaps } from "../src/text/times.ts";
 import { oneLine, visible } from "../src/text/visible.ts";
 
 const plain = (text: string): string => text.replaceAll("\u202f", " ");
@@ -120,4 +121,14 @@ it("tells attributes in a line: members of objects for themselves, values cut, t
 it("takes of kept columns what makes sense", () => {
   expect(keptColumns('{"hidden": {"a": false, "b": 1}, "sizes": {"a": 120, "b": 3, "c": "9"}, "order": ["b", 4, "a"]}')).toEqual({ hidden: { a: false }, sizes: { a: 120 }, order: ["b", "a"] });
   for (const text of [null, "", "{oh", "[]", "null", '{"hidden": [], "order": {}}']) expect(isUntouched(keptColumns(text))).toBe(true);
+});
+
+describe("times of a chart", () => {
+  it("has a minute before a single sample, and no line where nothing was measured", () => {
+    expect(withGaps([90], [[1]])).toEqual([[30, 90], [null, 1]]);
+    expect(withGaps([10, 20, 30, 100], [[1, 2, 3, 4]])).toEqual([[10, 20, 30, 40, 100], [1, 2, 3, null, 4]]);
+    expect(withGaps([], [[]])).toEqual([[], []]);
+    expect(stretch(100, 101)).toEqual([41, 101]);
+    expect(stretch(0, 100)).toEqual([0, 100]);
+  });
 });

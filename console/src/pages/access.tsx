@@ -46,7 +46,7 @@ function Denied({ events, search }: { events: EngineEvent[]; search: string }) {
   const rows = [...groups.values()].filter((row) => row.key.toLowerCase().includes(search));
   const columns: Column<(typeof rows)[number]>[] = [
     { id: "at", title: "Last", width: "64px", cell: (row) => <time className="muted" title={moment(row.event.at_ms)}>{age(row.event.at_ms, now)}</time> },
-    { id: "times", title: "Times", width: "58px", end: true, cell: (row) => count(row.times) },
+    { id: "times", title: "Times", width: "58px", end: true, from: 420, cell: (row) => count(row.times) },
     { id: "who", title: "Who", width: "minmax(90px, 1fr)", cell: (row) => <Text>{field(row.event, "who") || "unknown"}</Text> },
     { id: "from", title: "From", width: "minmax(90px, 1fr)", from: 560, cell: (row) => <Text mono>{field(row.event, "ip_address")}</Text> },
     { id: "what", title: "What", width: "minmax(140px, 2fr)", cell: (row) => <span><span className="muted">{row.event.event === "access.evicted" ? "evicted" : field(row.event, "operation")}</span> <Text mono>{field(row.event, "id")}</Text></span> },
@@ -60,12 +60,12 @@ function Actions() {
   const live = useLive<ActionRow>("actions", (row) => `${row.at_ms} ${row.action}`);
   const rows = [...live.rows].reverse();
   const columns: Column<ActionRow>[] = [
-    { id: "at", title: "When", width: "80px", cell: (row) => <time className="muted" title={moment(row.at_ms)}>{now - row.at_ms < 3_600_000 ? age(row.at_ms, now) : clock(row.at_ms)}</time> },
-    { id: "who", title: "Who", width: "minmax(90px, 1fr)", cell: (row) => <Text>{row.who}</Text> },
+    { id: "at", title: "When", width: "64px", cell: (row) => <time className="muted" title={moment(row.at_ms)}>{now - row.at_ms < 3_600_000 ? age(row.at_ms, now) : clock(row.at_ms)}</time> },
+    { id: "who", title: "Who", width: "minmax(70px, 1fr)", cell: (row) => <Text>{row.who}</Text> },
     { id: "from", title: "From", width: "minmax(80px, 1fr)", from: 620, cell: (row) => <Text mono>{row.address}</Text> },
-    { id: "action", title: "Action", width: "minmax(140px, 2fr)", cell: (row) => <Text mono>{row.action}</Text> },
+    { id: "action", title: "Action", width: "minmax(90px, 2fr)", cell: (row) => <Text mono>{row.action}</Text> },
     { id: "target", title: "Target", width: "minmax(100px, 1fr)", from: 520, cell: (row) => <Text mono className="muted">{row.target}</Text> },
-    { id: "ok", title: "", width: "74px", cell: (row) => <span className={`tag ${row.ok ? "ok" : "bad"}`} title={row.error ? oneLine(row.error, 200) : undefined}>{row.ok ? "done" : "failed"}</span> },
+    { id: "ok", title: "", width: "66px", cell: (row) => <span className={`tag ${row.ok ? "ok" : "bad"}`} title={row.error ? oneLine(row.error, 200) : undefined}>{row.ok ? "done" : "failed"}</span> },
   ];
   return <Grid label="Actions" columns={columns} total={rows.length} loading={!live.ready} rowAt={(index) => rows[index]} keyOf={(row) => `${row.at_ms} ${row.action}`} empty={<Empty title="Nothing was done yet">Each call and each deed that is made in a console stands here, with who made it.</Empty>} />;
 }

@@ -30,13 +30,13 @@ const End = ({ state }: { state: string }) => <span className={`tag ${TONES[stat
 
 function columns(now: number): Column<ChannelRow>[] {
   return [
-    { id: "who", title: "Created by", width: "minmax(120px, 2fr)", sort: true, cell: (row) => <Text>{whose(row)}</Text> },
+    { id: "who", title: "Created by", width: "minmax(72px, 2fr)", sort: true, cell: (row) => <Text>{whose(row)}</Text> },
     { id: "kind", title: "Kind", width: "minmax(110px, 1fr)", sort: true, from: 620, cell: (row) => <span className="muted">{KINDS[row.kind] ?? row.kind}</span> },
-    { id: "writer", title: "Writer", width: "82px", cell: (row) => <End state={row.writer} /> },
-    { id: "reader", title: "Reader", width: "82px", cell: (row) => <End state={row.reader} /> },
+    { id: "writer", title: "Writer", width: "74px", cell: (row) => <End state={row.writer} /> },
+    { id: "reader", title: "Reader", width: "74px", cell: (row) => <End state={row.reader} /> },
     { id: "waiting", title: "Waiting", width: "84px", end: true, sort: true, from: 480, cell: (row) => bytes(row.waiting_bytes) },
     { id: "total", title: "Written", width: "84px", end: true, sort: true, from: 560, cell: (row) => bytes(row.total_bytes) },
-    { id: "age", title: "Age", width: "64px", end: true, sort: true, cell: (row) => <span title={moment(row.created_at_ms)}>{age(row.created_at_ms, now)}</span> },
+    { id: "age", title: "Age", width: "54px", end: true, sort: true, cell: (row) => <span title={moment(row.created_at_ms)}>{age(row.created_at_ms, now)}</span> },
   ];
 }
 

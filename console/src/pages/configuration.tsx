@@ -30,9 +30,9 @@ const shortOrigin = (origin: string): string => origin.replace(/^.*\/(?=[^/]+$)/
 const isSet = (row: Option): boolean => row.origin !== "default";
 
 const OPTIONS: Column<Option>[] = [
-  { id: "module", title: "Module", width: "minmax(100px, 1fr)", cell: (row) => <Text className="muted">{row.module}</Text> },
-  { id: "key", title: "Option", width: "minmax(140px, 2fr)", cell: (row) => <Text mono>{row.key}</Text> },
-  { id: "value", title: "Value", width: "minmax(120px, 2fr)", cell: (row) => <Text mono limit={160}>{typeof row.value === "string" ? row.value : JSON.stringify(row.value)}</Text> },
+  { id: "module", title: "Module", width: "minmax(84px, 1fr)", cell: (row) => <Text className="muted">{row.module}</Text> },
+  { id: "key", title: "Option", width: "minmax(110px, 2fr)", cell: (row) => <Text mono>{row.key}</Text> },
+  { id: "value", title: "Value", width: "minmax(92px, 2fr)", cell: (row) => <Text mono limit={160}>{typeof row.value === "string" ? row.value : JSON.stringify(row.value)}</Text> },
   { id: "origin", title: "From", width: "minmax(80px, 1fr)", from: 560, cell: (row) => <span title={oneLine(row.origin)} className={`tag ${ORIGINS[row.origin.split(" ")[0] ?? ""] ?? ""}`}><Text limit={40}>{shortOrigin(row.origin)}</Text></span> },
 ];
 

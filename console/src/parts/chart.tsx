@@ -3,6 +3,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
 import { clock, count } from "../text/format.ts";
+import { stretch, withGaps } from "../text/times.ts";
 
 /** Lines over time. The colours are those of the theme; the last values stand in the legend. */
 
@@ -15,35 +16,9 @@ function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-const GAP = 4;
-const SHORTEST_S = 60;
 const AXIS_PX = 22;
 
-/** Where nothing was measured for a while the line is broken, not drawn through. */
-function withGaps(times: number[], series: (number | null)[][]): uPlot.AlignedData {
-  const steps = times.slice(1).map((time, index) => time - (times[index] ?? 0)).sort((a, b) => a - b);
-  const usual = steps[Math.floor(steps.length / 2)] ?? Infinity;
-  const at: number[] = [];
-  const values: (number | null)[][] = series.map(() => []);
-  times.forEach((time, index) => {
-    const before = times[index - 1];
-    if (before !== undefined && time - before > usual * GAP) {
-      at.push(before + usual);
-      values.forEach((column) => column.push(null));
-    }
-    at.push(time);
-    values.forEach((column, which) => column.push(series[which]?.[index] ?? null));
-  });
-  return [at, ...values];
-}
-
-/** With one sample or none there is a minute to see, and not the year 1970. */
-function span(low: number | null, high: number | null): [number, number] {
-  const end = high ?? Date.now() / 1000;
-  return low === null || end - low < 4 ? [end - SHORTEST_S, end] : [low, end];
-}
-
-function options(width: number, height: number, lines: Line[], format: (value: number) => string, onHover: (index: number | null) => void): uPlot.Options {
+function options(width: number, height: number, lines: Line[], format: (value: number) => string, onHover: (time: number | null) => void): uPlot.Options {
   const axis = { stroke: colour("--ink-3"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: `11px ${colour("--sans")}` };
   return {
     width,
@@ -51,8 +26,8 @@ function options(width: number, height: number, lines: Line[], format: (value: n
     padding: [8, 8, 0, 0],
     cursor: { y: false, points: { size: 5 } },
     legend: { show: false },
-    hooks: { setCursor: [(plot) => onHover(plot.cursor.idx ?? null)] },
-    scales: { x: { time: true, range: (_plot, low, high) => span(low, high) }, y: { range: (_plot, low, high) => [Math.min(0, low), high > 0 ? high * 1.1 : 1] } },
+    hooks: { setCursor: [(plot) => onHover(plot.cursor.idx == null ? null : (plot.data[0][plot.cursor.idx] ?? null))] },
+    scales: { x: { time: true, range: (_plot, low, high) => stretch(low, high) }, y: { range: (_plot, low, high) => [Math.min(0, low), high > 0 ? high * 1.1 : 1] } },
     axes: [
       { ...axis, space: 70, size: AXIS_PX, values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => clock(tick * 1000).slice(0, step < 60 ? 8 : 5)) },
       { ...axis, space: Math.min(32, (height - AXIS_PX) / 3), size: 52, ...(format === count ? { incrs: WHOLE } : {}), values: (_plot, ticks) => ticks.map(format) },
@@ -64,7 +39,7 @@ function options(width: number, height: number, lines: Line[], format: (value: n
         stroke: colour(line.colour),
         width: 1.5,
         ...(line.fill ? { fill: `color-mix(in srgb, ${colour(line.colour)} 12%, transparent)` } : {}),
-        points: { show: (plot: uPlot) => plot.data[0].length < 2, size: 4 },
+        points: { show: (plot: uPlot) => plot.data[0].length < 3, size: 4 },
       })),
     ],
   };
@@ -78,7 +53,7 @@ export default function Chart({ times, series, lines, label, format, height = HE
     data.current = withGaps(times, series);
     plot.current?.setData(data.current);
   });
-  const [hovered, setHovered] = useState<number | null>(null);
+  const [hovered, setHovered] = useState<number | null>(null); // a time: the plot has more of them than was measured
   const shape = lines.map((line) => line.name).join("\n");
   useEffect(() => {
     const element = box.current;
@@ -105,7 +80,7 @@ export default function Chart({ times, series, lines, label, format, height = HE
   }, [shape, height]);
   const shown = (index: number): number | null => {
     const values = series[index] ?? [];
-    return hovered === null ? (values.findLast((value) => value !== null) ?? null) : (values[hovered] ?? null);
+    return hovered === null ? (values.findLast((value) => value !== null) ?? null) : (values[times.indexOf(hovered)] ?? null);
   };
   const latest = lines.map((line, index) => `${line.name} ${line.value(series[index]?.findLast((value) => value !== null) ?? null)}`).join(", ");
   return (
@@ -118,7 +93,7 @@ export default function Chart({ times, series, lines, label, format, height = HE
             {line.name} <b>{line.value(shown(index))}</b>
           </span>
         ))}
-        <span className="muted at">{hovered === null ? "now" : clock((times[hovered] ?? 0) * 1000)}</span>
+        <span className="muted at">{hovered === null ? "now" : clock(hovered * 1000)}</span>
       </figcaption>
     </figure>
   );
