@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, compress, groupby
+from math import inf
 from typing import NamedTuple, Protocol
 
 from iii.modules.observability.spans.facets import Facet, Facets
@@ -244,10 +245,11 @@ def _sorted(selection: Selection, filters: Sequence[Only], sources: Sequence[Ord
 
 
 def _longest(sources: Sequence[Ordered], count: int) -> Steps[float]:
-    """A duration that so many rows have, or more; 0 if that is not known."""
+    """A duration that so many rows have, or more; 0 if that is not known, as of blocks with pending ones."""
     durations = list[float]()
     for start in range(0, len(sources), _FACETS):
-        durations += chain.from_iterable(source.longest() for source in sources[start : start + _FACETS])
+        found = chain.from_iterable(source.longest() for source in sources[start : start + _FACETS])
+        durations += [each for each in found if each < inf]
         yield
     return 0 if len(durations) < count else min(heapq.nlargest(count, durations), default=0)
 
