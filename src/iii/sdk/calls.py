@@ -118,6 +118,10 @@ class PendingCalls:
         self._waiting: dict[str, Waiter] = {}
         self._refusal: Refusal | None = None
         self.ended = False
+        self.count_ids()
+
+    def count_ids(self) -> None:
+        """Ids have their beginning here; another one if `new_id` has stopped: an error, such as of a deep recursion, stops it for ever."""
         self.new_id = Counted().next
 
     def __len__(self) -> int:

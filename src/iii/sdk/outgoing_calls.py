@@ -109,7 +109,11 @@ class OutgoingCalls:
         around = running.get()
         if around is not None and around.deadline is not None and not wanted_ms and action is None:
             timeout_ms, told_ms = _within(around, timeout_ms, function_id)
-        invocation_id = None if isinstance(action, Void) else self.pending.new_id()
+        try:
+            invocation_id = None if isinstance(action, Void) else self.pending.new_id()
+        except StopIteration:
+            self.pending.count_ids()
+            invocation_id = self.pending.new_id()
         receive = None if action is None and returns is Any else self._receive(action, returns)
         payload = request.get("payload")
         if namespace is not None or self._namespace is not None or function_id.startswith(OF_THE_ENGINE):
