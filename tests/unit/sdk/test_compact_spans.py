@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
+from json import loads
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
+from iii.protocol.limits import COMPACT_PAYLOAD_BYTES
 from iii.protocol.messages import InvokeFunction
 from iii.protocol.span_record import SpanBatch
 from iii.sdk.answers import success
@@ -91,21 +93,37 @@ def test_17_9_all_that_has_ended_leaves_in_frames_of_one_batch(recorder: SpanRec
     assert [len(read(frame[4:]).spans) for frame in sent] == [BATCH_SPANS, 1]
 
 
-def test_17_9_an_answer_tells_no_trace_and_its_span_has_the_result(recorder: SpanRecorder, sent: list[bytes]) -> None:
-    """Whatever the ids are."""
+def test_17_9_what_the_engine_reads_no_compact_frame_of_leaves_as_otlp(
+    recorder: SpanRecorder, sent: list[bytes]
+) -> None:
+    """A payload that is too long for compact frames, among others, as a worker leaves: the engine would drop all of them."""
+    for act in (call("f"), run(b'"%b"' % (b"x" * COMPACT_PAYLOAD_BYTES)), call("g")):
+        act(recorder)
+    recorder.flush()
+    assert [frame[:4] for frame in sent] == [b"SPNS", b"OTLP", b"SPNS"]
+    assert [span.name for frame in sent[::2] for span in read(frame[4:]).spans] == ["call f", "call g"]
+
+
+@pytest.mark.parametrize(
+    ("result", "json"), [({"result": None}, b'{"result":null}'), ({"text": "\ud800"}, b'{"text":"\\ud800"}')]
+)
+def test_17_9_an_answer_tells_no_trace_and_its_span_has_the_result(
+    recorder: SpanRecorder, sent: list[bytes], result: Any, json: bytes
+) -> None:
+    """Whatever the ids are, and the texts."""
     odd = 'f",","result":"x\\'
     message = InvokeFunction(odd, msgspec.Raw(b"1"), odd, traceparent=f"{PARENT}-01")
     handler: Any = SimpleNamespace(declares_result=False)
 
-    answer = success(handler, message, {"result": None}, handled(recorder, message))
+    answer = success(handler, message, result, handled(recorder, message))
 
     assert answer is not None
-    assert msgspec.json.decode(answer) == {
-        "type": "invocationresult", "invocation_id": odd, "function_id": odd, "result": {"result": None},
+    assert loads(answer) == {
+        "type": "invocationresult", "invocation_id": odd, "function_id": odd, "result": result,
     }  # fmt: skip
     recorder.flush()
     (span,) = read(sent[0][4:]).spans
-    assert (span.parent, span.traceparent[:36], span.went) == (f"{PARENT}-01", PARENT[:36], b'{"result":null}')
+    assert (span.parent, span.traceparent[:36], span.went) == (f"{PARENT}-01", PARENT[:36], json)
 
 
 @pytest.mark.parametrize(
