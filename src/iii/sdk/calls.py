@@ -118,11 +118,12 @@ class PendingCalls:
         self._waiting: dict[str, Waiter] = {}
         self._refusal: Refusal | None = None
         self.ended = False
-        self.count_ids()
+        self.begin_ids()
 
-    def count_ids(self) -> None:
-        """Ids have their beginning here; another one if `new_id` has stopped: an error, such as of a deep recursion, stops it for ever."""
+    def begin_ids(self) -> str:
+        """The first of all ids; again once `new_id` has stopped: an error in its midst, as of a deep recursion, stops it for ever."""
         self.new_id = Counted().next
+        return self.new_id()
 
     def __len__(self) -> int:
         return len(self._waiting)

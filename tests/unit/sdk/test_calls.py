@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import iii
+from iii.protocol.ids import Counted
 from iii.protocol.messages import InvocationResult
 from iii.sdk.calls import BlockedThread, ForeignFuture, LoopFuture, Mailbox, Outcome, PendingCalls
 from iii.sdk.core import WorkerCore
@@ -136,7 +137,7 @@ def test_calls_go_on_after_one_in_which_the_ids_were_stopped() -> None:
 
         room = sys.getrecursionlimit()
         while True:  # one of the depths is that where the ids have no room, and nothing before them
-            pending.count_ids()
+            pending.new_id = Counted().next
             try:
                 at_depth(room)
                 break

@@ -77,6 +77,19 @@ def test_17_9_a_span_that_no_compact_frame_holds_leaves_as_otlp(recorder: SpanRe
     assert [frame[:4] for frame in sent] == [b"OTLP", b"OTLP"]
 
 
+def test_17_9_a_span_that_is_no_record_costs_only_itself(recorder: SpanRecorder, sent: list[bytes]) -> None:
+    """Of a frame with it the engine would drop the others too."""
+    odd: Any = recorder.call_span("f")
+    odd.description = ValueError("no text")
+    odd.end()
+    call("g")(recorder)
+    recorder.flush()
+    (frame,) = sent
+    assert frame[:4] == b"OTLP"
+    assert b"call g" in frame
+    assert b"call f" not in frame
+
+
 def test_17_9_a_frame_that_would_be_too_long_leaves_as_otlp(
     recorder: SpanRecorder, sent: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
