@@ -16,7 +16,7 @@ from iii.sdk.span_frames import SCOPE
 def _left_out(value: object) -> None:
     """What takes a span that has ended: of a span all that is not for the engine comes last. Raises TypeError."""
     if not isinstance(value, FunctionType | MethodType):
-        raise TypeError(f"{type(value).__name__} is no part of a span")
+        raise TypeError(f"{type(value).__name__} cannot be sent with a span")
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=_left_out).encode
