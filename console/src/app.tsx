@@ -159,6 +159,13 @@ export function App() {
     live.start();
     return () => live.stop();
   }, [inside]);
+  // A login that ended elsewhere closes the connection, and a browser does not tell why: the server does
+  const { socket } = useConnection();
+  useEffect(() => {
+    if (socket !== "lost" || !inside) return;
+    const timer = setTimeout(() => setTries((number) => number + 1), 0);
+    return () => clearTimeout(timer);
+  }, [socket, inside]);
   if (session === null) return error ? <Unreachable error={error} retry={() => setTries(tries + 1)} /> : null;
   return (
     <QueryClientProvider client={client}>

@@ -81,3 +81,23 @@ def test_23_check_19_a_queue_that_comes_is_shown_without_a_reload(window: Window
         expect(page.get_by_role("row", name=re.compile(name))).to_be_visible()
     finally:
         worker.shutdown()
+
+
+def test_23_check_34_a_trigger_of_any_type_is_fired_with_an_event(window: Window) -> None:
+    page = window.open("/triggers?q=counted&type=subscribe")
+    page.get_by_role("row", name=re.compile("counted")).click()
+    details = page.get_by_role("region", name="Details")
+    details.get_by_label("Event (JSON)").fill('{"orders": 1e400}')
+    details.get_by_role("button", name="Fire", exact=True).click()
+    expect(details.get_by_role("alert")).to_contain_text("nothing was called")
+    details.get_by_label("Event (JSON)").fill('{"orders": 7}')
+    details.get_by_role("button", name="Fire", exact=True).click()
+    expect(page.get_by_role("region", name="Result")).to_contain_text("Success")
+
+
+def test_23_check_34_a_job_shows_its_payload_and_a_stream_who_follows_it(window: Window, shop: Shop) -> None:
+    letter = shop.until(lambda: shop.ask("engine::queue::dlq_messages", topic="mails", limit=1), "a dead letter")[0]
+    page = window.open(f"/queues?job={letter['id']}")
+    expect(page.get_by_role("region", name="Details")).to_contain_text("number:")
+    window.open("/streams?stream=orders&group=all&view=subscribers")
+    expect(page.get_by_text("Nobody follows this group")).to_be_visible()

@@ -106,3 +106,25 @@ def test_23_check_31_who_is_connected_with_which_rights_and_who_was_denied(brows
         page.get_by_role("button", name=re.compile("^Denied")).click()
         expect(page.get_by_role("row", name=re.compile("connect.*the token is unknown")).first).to_be_visible()
         window.assert_nothing_went_wrong()
+
+
+def test_23_check_35_an_admin_sees_logins_and_ends_one(browser: Browser, guarded: str) -> None:
+    with Window(browser, guarded) as other, Window(browser, guarded) as window:
+        other.page.goto(guarded + "/workers")
+        other.page.get_by_label("Access token").fill(OBSERVER)
+        other.page.keyboard.press("Enter")
+        expect(other.page.locator("main h1")).to_have_text("Workers")
+        page = window.page
+        page.goto(guarded + "/access?view=logins")
+        page.get_by_label("Access token").fill(ADMIN)
+        page.keyboard.press("Enter")
+        grid = page.get_by_role("grid", name="Logins")
+        expect(grid.get_by_role("row", name=re.compile("keeper.*you"))).to_be_visible()
+        buttons = page.get_by_role("button", name="End the login of watcher")
+        expect(buttons.first).to_be_visible()
+        for left in reversed(range(buttons.count())):  # those of other tests are there too
+            buttons.first.click()
+            page.get_by_role("dialog").get_by_role("button", name="End the login").click()
+            expect(buttons).to_have_count(left)
+        expect(other.page.get_by_label("Access token")).to_be_visible()
+        window.assert_nothing_went_wrong()

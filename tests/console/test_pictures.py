@@ -37,7 +37,7 @@ def comparison(browser: Browser) -> Iterator[Comparison]:
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_looks_as_in_its_picture(
+def test_23_check_40_a_page_looks_as_in_its_picture(
     browser: Browser,
     shop: Shop,
     recording: Recording,

@@ -1,5 +1,6 @@
 """A window of the browser on the console."""
 
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -38,11 +39,8 @@ class Window:
             viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce", **more
         )
         self.context.set_default_timeout(DEADLINE_MS)
-        self.page: Page = self.context.new_page()
         self.problems: list[str] = []
-        self.page.on("pageerror", lambda error: self.problems.append(f"error in the page: {error}"))
-        self.page.on("console", self._printed)
-        self.page.on("request", self._requested)
+        self.page = self.another()
 
     def __enter__(self) -> Self:
         return self
@@ -52,11 +50,20 @@ class Window:
     ) -> None:
         self.context.close()
 
-    def open(self, path: str = "/") -> Page:
+    def another(self) -> Page:
+        """One more tab."""
+        page = self.context.new_page()
+        page.on("pageerror", lambda error: self.problems.append(f"error in the page: {error}"))
+        page.on("console", self._printed)
+        page.on("request", self._requested)
+        return page
+
+    def open(self, path: str = "/", page: Page | None = None) -> Page:
         """Go there, and wait until the page has its heading."""
-        self.page.goto(self.url + path)
-        expect(self.page.locator("main h1")).to_be_visible()
-        return self.page
+        page = page or self.page
+        page.goto(self.url + path)
+        expect(page.locator("main h1")).to_be_visible()
+        return page
 
     def screen(self, name: str) -> None:
         """Keep what is seen, for people to look at."""
@@ -65,6 +72,10 @@ class Window:
 
     def assert_nothing_went_wrong(self) -> None:
         assert self.problems == []
+
+    def unexpected(self, expected: str) -> list[str]:
+        """What went wrong, but for what has this pattern."""
+        return [problem for problem in self.problems if not re.search(expected, problem)]
 
     def _printed(self, message: ConsoleMessage) -> None:
         # What the browser itself says of an answer with a status of 4xx or 5xx: the page shows it

@@ -109,6 +109,7 @@ const TABS = ["call", "figures", "relations", "schema"];
 function Details({ id, namespace, live, onClose }: { id: string; namespace: string; live: Rate | undefined; onClose: () => void }) {
   const { at, put } = usePlace();
   const found = useQuery({ queryKey: ["function", id, namespace], queryFn: ({ signal }) => get<FunctionDetail>("/api/v1/function", { id, namespace }, signal) });
+  useChanges("functions", () => void found.refetch());
   const detail = found.data;
   const tab = TABS.includes(at("tab")) ? at("tab") : "call";
   const callers = detail?.callers ?? [];

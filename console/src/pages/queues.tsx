@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { Link } from "wouter";
 
+import type { JobPayload } from "../api/answers.ts";
 import { act, ApiError, ask, get, request } from "../api/http.ts";
 import { useLive } from "../api/live.ts";
 import type { DeadPage, DeadRow, Json, LogRow, QueueRow, Span } from "../api/types.ts";
@@ -44,7 +45,7 @@ const COLUMNS: Column<QueueRow>[] = [
 ];
 
 interface Job { id: string; state: string; queue: string; function_id: string | null; attempts: number; max_attempts: number | null; created_at: number; ready_at?: number; started_at?: number; finished_at?: number; error?: string; result?: Json }
-interface Story { job: Job | null; dead: DeadRow | null; spans: Span[]; logs: LogRow[] }
+interface Story { job: Job | null; dead: DeadRow | null; spans: Span[]; logs: LogRow[]; payload: JobPayload | null }
 
 const JOB_TONES: Record<string, string> = { done: "ok", dead: "bad", cancelled: "warn", active: "info", delayed: "warn", waiting: "" };
 
@@ -74,7 +75,11 @@ function JobStory({ id, onClose }: { id: string; onClose: () => void }) {
         </Block>
       ) : null}
       {job?.result !== undefined ? <Block title="Result"><JsonView value={job.result} label="result" /></Block> : null}
-      {story?.dead ? <Block title="Payload"><JsonView value={story.dead.payload} label="payload" /></Block> : null}
+      {story?.payload ? (
+        <Block title="Payload" note={`${bytes(story.payload.payload_bytes)}${story.payload.hides_secrets ? ", without its secrets" : ""}`}>
+          {story.payload.payload === undefined ? <p className="muted">It is too large to be shown here.</p> : <JsonView value={story.payload.payload} label="payload" />}
+        </Block>
+      ) : story?.dead ? <Block title="Payload"><JsonView value={story.dead.payload} label="payload" /></Block> : null}
       {story && story.logs.length > 0 ? <Block title="Logs"><LogLines rows={story.logs} /></Block> : null}
     </Side>
   );

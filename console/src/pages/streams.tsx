@@ -1,9 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 
+import type { SubscriberList, SubscriberRow } from "../api/answers.ts";
 import { act, ask } from "../api/http.ts";
 import { useLive } from "../api/live.ts";
 import type { Json } from "../api/types.ts";
+import { useNow } from "../parts/clock.ts";
 import { CopyAs } from "../parts/copy.tsx";
 import { download } from "../parts/download.ts";
 import { type Column, Grid } from "../parts/grid.tsx";
@@ -18,7 +20,8 @@ import { toast } from "../parts/toast.tsx";
 import { Toggle } from "../parts/toggle.tsx";
 import { command } from "../text/commands.ts";
 import { parsed } from "../text/editable.ts";
-import { bytes, clock, count, moment } from "../text/format.ts";
+import { shellQuoted } from "../text/copies.ts";
+import { age, bytes, clock, count, moment } from "../text/format.ts";
 
 interface Event { at_ms: number; id: string | null; event: { type: string; data: Json } }
 /** As the engine sends it to subscribers of a stream */
@@ -47,6 +50,24 @@ function Items({ stream, group }: { stream: string; group: string }) {
   return <div className="body"><JsonView value={found.data} label="items" openTo={2} /></div>;
 }
 
+const keyOfSubscriber = (row: SubscriberRow): string => `${row.id} ${row.group_id} ${row.item_id ?? ""}`;
+
+/** Who follows the group at the stream port; this page itself follows inside the engine and is not among them. */
+function Subscribers({ stream, group, search }: { stream: string; group: string; search: string }) {
+  const now = useNow();
+  const found = useQuery({ queryKey: ["subscribers", stream, group], refetchInterval: 3000, queryFn: ({ signal }) => ask<SubscriberList>("engine::streams::subscribers", { stream_name: stream, group_id: group, limit: 500 }, signal), placeholderData: (old) => old });
+  if (found.error) return <div className="tools"><Failure error={found.error} retry={() => void found.refetch()} /></div>;
+  const rows = (found.data?.subscribers ?? []).filter((row) => !search || JSON.stringify(row).toLowerCase().includes(search));
+  const columns: Column<SubscriberRow>[] = [
+    { id: "id", title: "Connection", width: "minmax(120px, 2fr)", cell: (row) => <Text mono>{row.id}</Text> },
+    { id: "from", title: "From", width: "minmax(90px, 1fr)", cell: (row) => <Text mono>{row.ip_address}</Text> },
+    { id: "item", title: "Item", width: "minmax(90px, 1fr)", from: 480, cell: (row) => (row.item_id === null ? <span className="muted">all</span> : <Text mono>{row.item_id}</Text>) },
+    { id: "synced", title: "State", width: "80px", from: 420, cell: (row) => <span className={`tag ${row.synced ? "ok" : ""}`}>{row.synced ? "follows" : "begins"}</span> },
+    { id: "since", title: "Since", width: "70px", end: true, cell: (row) => <span title={moment(row.since_ms)}>{age(row.since_ms, now)}</span> },
+  ];
+  return <Grid label="Subscribers" columns={columns} total={rows.length} loading={found.isPending} rowAt={(index) => rows[index]} keyOf={keyOfSubscriber} empty={<Empty title={search ? "No subscriber matches" : "Nobody follows this group"}>Browsers and other clients of the stream port stand here while they follow it.</Empty>} />;
+}
+
 function Watch({ stream, group }: { stream: string; group: string }) {
   const { at, put } = usePlace();
   const may = useMay();
@@ -73,11 +94,11 @@ function Watch({ stream, group }: { stream: string; group: string }) {
       setProblem(error instanceof SyntaxError ? new Error(`Invalid JSON, nothing was sent: ${error.message}`) : (error as Error));
     }
   };
-  const view = at("view") === "items" ? "items" : "";
+  const view = ["items", "subscribers"].includes(at("view")) ? at("view") : "";
   return (
     <div className="watch">
       <div className="tools inner">
-        <Segments label="View" value={view} options={[{ value: "", title: "Live" }, { value: "items", title: "Items now" }]} onChange={(value) => put({ view: value })} />
+        <Segments label="View" value={view} options={[{ value: "", title: "Live" }, { value: "items", title: "Items now" }, { value: "subscribers", title: "Subscribers" }]} onChange={(value) => put({ view: value })} />
         <Search value={at("q")} onChange={(q) => put({ q }, { replace: true })} label="Search events" />
         <span className="muted">{count(kept.length)} events{waiting > 0 ? `, ${count(waiting)} more since the pause` : ""}</span>
         <span className="grow" />
@@ -96,9 +117,9 @@ function Watch({ stream, group }: { stream: string; group: string }) {
         </div>
       ) : null}
       {live.error ? <div className="tools"><Failure error={new Error(live.error)} /></div> : null}
-      {view === "items" ? <Items stream={stream} group={group} /> : (
+      {view === "items" ? <Items stream={stream} group={group} /> : view === "subscribers" ? <Subscribers stream={stream} group={group} search={search} /> : (
         <Split
-          list={<Grid label="Events" columns={COLUMNS} total={kept.length} loading={!live.ready} rowAt={(index) => kept[index]} keyOf={keyOf} height={28} tail={paused === null} selected={chosen ? keyOf(chosen) : null} onSelect={(row) => setChosen(chosen === row ? null : row)} empty={<Empty title="Nothing was sent yet" command={`iii stream set ${stream} ${group} item '{"n": 1}'`}>Events of this group appear here as they are sent.</Empty>} />}
+          list={<Grid label="Events" columns={COLUMNS} total={kept.length} loading={!live.ready} rowAt={(index) => kept[index]} keyOf={keyOf} height={28} tail={paused === null} selected={chosen ? keyOf(chosen) : null} onSelect={(row) => setChosen(chosen === row ? null : row)} empty={<Empty title="Nothing was sent yet" command={`iii stream set ${shellQuoted(stream)} ${shellQuoted(group)} item '{"n": 1}'`}>Events of this group appear here as they are sent.</Empty>} />}
           side={chosen ? (
             <Side title={<Text mono>{chosen.id ?? chosen.event.type}</Text>} tags={<span className={`tag ${TONES[chosen.event.type] ?? ""}`}>{chosen.event.type.slice(0, 20)}</span>} onClose={() => setChosen(null)}>
               <p className="muted">{moment(chosen.at_ms)}, {bytes(size(chosen))}</p>

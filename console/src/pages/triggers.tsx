@@ -2,18 +2,19 @@ import { useQuery } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { Link } from "wouter";
 
-import { act, ApiError, get, request } from "../api/http.ts";
+import { act, ApiError, call, get, request } from "../api/http.ts";
 import { useChanges } from "../api/live.ts";
 import { usePages } from "../api/pages.ts";
-import type { Json, TriggerPage, TriggerRow } from "../api/types.ts";
+import type { CallResult, Json, TriggerPage, TriggerRow } from "../api/types.ts";
 import { useNow } from "../parts/clock.ts";
+import { Result } from "../parts/call.tsx";
 import { CopyAs, CopyButton } from "../parts/copy.tsx";
 import { useConfirm } from "../parts/dialog.tsx";
 import { type Column, Grid } from "../parts/grid.tsx";
 import { JsonView } from "../parts/json-view.tsx";
 import { Block, Empty, Facts, Failure, Head, Search, Segments, Side, Split, Waiting } from "../parts/page.tsx";
 import { to, usePlace } from "../parts/place.ts";
-import { useSession } from "../parts/session.ts";
+import { useMay, useSession } from "../parts/session.ts";
 import { LongText, Text } from "../parts/text.tsx";
 import { toast } from "../parts/toast.tsx";
 import { Toggle } from "../parts/toggle.tsx";
@@ -142,6 +143,8 @@ function Cron({ row, cron }: { row: TriggerRow; cron: NonNullable<TriggerRow["cr
   );
 }
 
+const FIRE = "engine::fire_trigger";
+
 const EMITTERS: Record<string, (row: TriggerRow, data: Json) => { functionId: string; payload: Json } | null> = {
   subscribe: (row, data) => ({ functionId: "publish", payload: { topic: row.topic ?? "", data } }),
   "durable:subscriber": (row, data) => ({ functionId: "iii::durable::publish", payload: { topic: row.topic ?? "", data } }),
@@ -193,6 +196,48 @@ function EventTester({ row }: { row: TriggerRow }) {
   );
 }
 
+/** The trigger's function, called as if its event had come: there is no trigger type that cannot be tried so. */
+function Fire({ row }: { row: TriggerRow }) {
+  const may = useMay();
+  const [text, setText] = useState("{}");
+  const [problem, setProblem] = useState<Error | null>(null);
+  const [answer, setAnswer] = useState<CallResult | null>(null);
+  const [busy, setBusy] = useState(false);
+  if (!may(FIRE) || row.state === "pending") return null;
+  const made = (): { functionId: string; payload: Json } | null => {
+    try {
+      return { functionId: FIRE, payload: { id: row.id, payload: fromJson(text) } };
+    } catch {
+      return null;
+    }
+  };
+  const fire = async (): Promise<void> => {
+    setProblem(null);
+    setAnswer(null);
+    const deed = made();
+    if (!deed) { setProblem(new Error("Invalid JSON in the event, nothing was called.")); return; }
+    setBusy(true);
+    try {
+      setAnswer(await call(deed.functionId, deed.payload));
+    } catch (error) {
+      setProblem(error as Error);
+    }
+    setBusy(false);
+  };
+  return (
+    <Block title="Fire it" note="calls its function with an event of yours; conditions are not asked">
+      <textarea className="area" aria-label="Event (JSON)" value={text} spellCheck={false} onChange={(event) => setText(event.target.value)} />
+      <div className="row">
+        <button type="button" className="button" disabled={busy} onClick={() => void fire()}>{busy ? "Running…" : "Fire"}</button>
+        <span className="grow" />
+        <CopyAs called={made} />
+      </div>
+      {problem ? <Failure error={problem} /> : null}
+      {answer ? <Result answer={answer} /> : null}
+    </Block>
+  );
+}
+
 function Details({ row, onClose }: { row: TriggerRow; onClose: () => void }) {
   return (
     <Side
@@ -204,7 +249,8 @@ function Details({ row, onClose }: { row: TriggerRow; onClose: () => void }) {
       {row.state === "pending" ? <p className="note">No provider of the type <Text mono>{row.trigger_type}</Text> is there: it becomes active when one registers.</p> : null}
       {row.http ? <HttpTester http={row.http} /> : null}
       {row.cron ? <Cron row={row} cron={row.cron} /> : null}
-      <EventTester row={row} />
+      {row.trigger_type in EMITTERS ? <EventTester row={row} /> : null}
+      <Fire key={row.id} row={row} />
       <Block title="Configuration"><JsonView value={row.config} label="configuration" /></Block>
       {row.metadata ? <Block title="Metadata"><JsonView value={row.metadata} label="metadata" /></Block> : null}
     </Side>

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from "react";
 
 import { asCommand, asCurl, asPython, asTypeScript, type Called } from "../text/copies.ts";
 import { engineOption } from "../text/commands.ts";
+import { visible } from "../text/visible.ts";
 import { Icon } from "./icon.tsx";
 import { useSession } from "./session.ts";
 import { toast } from "./toast.tsx";
@@ -107,7 +108,7 @@ export function CopyAs({ called, extra = [], plain = false }: { plain?: boolean;
 export function Command({ children }: { children: string }) {
   return (
     <div className="code">
-      {children}
+      <bdi>{visible(children, 2000)}</bdi>
       <CopyButton text={children} label="Copy the command" />
     </div>
   );

@@ -6,13 +6,14 @@ export const attribute = (attributes: Attributes, name: string): string | undefi
 export function spanTitle(span: Span): string {
   const topic = attribute(span.attributes, "messaging.destination.name");
   if (topic !== undefined && /enqueue|publish/.test(span.name)) return `enqueue ${topic}`;
-  const named = spanFunction(span);
-  return named !== null && !span.name.includes(named) ? named : span.name;
+  // `iii.function.id` alone may be the function around it: of a request that a handler sends, say
+  const named = attribute(span.attributes, "faas.invoked_name") ?? attribute(span.attributes, "function_id");
+  return named !== undefined && !span.name.includes(named) ? named : span.name;
 }
 
 /** The function that a span is about, if it is about one. */
 export function spanFunction(span: Span): string | null {
-  for (const name of ["iii.function.id", "faas.invoked_name", "function_id"]) {
+  for (const name of ["faas.invoked_name", "function_id", "iii.function.id"]) {
     const value = attribute(span.attributes, name);
     if (value !== undefined) return value;
   }

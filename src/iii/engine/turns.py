@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from iii.engine.link import Link
 
 STEPS = 500  # of one turn
-TURN_S = 0.004  # whatever comes first
+TURN_S = 0.003  # whatever comes first; a step may take 2 ms more
 SHARE = 50  # steps of one work until the next has its own: a small one does not wait for a large one
-LOOKED = 10  # steps between two looks at the clock
+LOOKED = 5  # steps between two looks at the clock
 
 
 class Turns:

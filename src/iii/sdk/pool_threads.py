@@ -49,12 +49,12 @@ def exit_now(code: int) -> None:
 
 
 def _wait(until: float, code: Callable[[], int]) -> None:
-    while True:
+    keeping: list[threading.Thread] = []
+    while not keeping or not all(each in _threads for each in keeping):
         time.sleep(max(LOOK_S, until - time.monotonic()))
         keeping = [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
-        if keeping and all(each in _threads for each in keeping):
-            THREADS_CUT_OFF(threads=len(keeping), running=_places(keeping[:SHOWN]))
-            exit_now(code())
+    THREADS_CUT_OFF(threads=len(keeping), running=_places(keeping[:SHOWN]))
+    exit_now(code())
 
 
 def _places(threads: list[threading.Thread]) -> list[str]:

@@ -132,8 +132,9 @@ def _hook_end() -> None:
 
 
 def leave(worker: Served) -> None:
-    """This worker needs the process no more."""
+    """This worker needs the process no more. What its handlers left to threads of a pool may end."""
     _life.open.discard(worker)
+    _life.until_s = max(_life.until_s, (_life.told_s or time.monotonic()) + worker.drain_s)
 
 
 def end_by_sigterm(worker: Native | None) -> None:
@@ -245,7 +246,6 @@ def _serve_on() -> None:
     leaving = not _ran_to_its_end(_life.main)
     while _life.open:
         worker = next(iter(_life.open))
-        drain_s = worker.drain_s
         try:
             _life.waits = True
             leaving = leaving or _life.terminated
@@ -267,7 +267,6 @@ def _serve_on() -> None:
         except Exception as error:
             SHUTDOWN_FAILED(reason=str(error) or type(error).__name__)
             _life.open.discard(worker)
-        _life.until_s = max(_life.until_s, (_life.told_s or time.monotonic()) + drain_s)
     end_without_them(_life.until_s, _code_of_the_end)
 
 

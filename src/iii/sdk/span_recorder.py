@@ -165,7 +165,7 @@ class SpanRecorder:
 
     def _send(self) -> None:
         """One batch; others of the loop come between two."""
-        batch = self._ended[: BATCH_SPANS if self._waiting_bytes <= BATCH_BYTES else _fitting(self._ended)]
+        batch = self._ended[: self._fitting()]
         del self._ended[: len(batch)]
         self._waiting_bytes = sum([span.characters for span in self._ended])
         self._hand_on(batch)
@@ -176,16 +176,25 @@ class SpanRecorder:
         else:
             self._dropping = False
 
+    def _fitting(self) -> int:
+        """How many spans one turn of the loop has time for; at least one."""
+        if self._waiting_bytes <= BATCH_BYTES:
+            return BATCH_SPANS
+        total = 0
+        for number, span in enumerate(self._ended[:BATCH_SPANS]):
+            total += span.characters
+            if total > BATCH_BYTES and number:
+                return number
+        return BATCH_SPANS
+
     def flush(self) -> None:
         """Send all that has ended."""
         ended, self._ended, self._waiting_bytes = self._ended, [], 0
-        while ended:
-            count = _fitting(ended)
-            self._hand_on(ended[:count])
-            del ended[:count]
+        for start in range(0, len(ended), BATCH_SPANS):
+            self._hand_on(ended[start : start + BATCH_SPANS])
 
     def _hand_on(self, spans: list[ActiveSpan]) -> None:
-        if self._compact and spans and (len(spans) > 1 or spans[0].characters <= BATCH_BYTES):
+        if self._compact and spans:
             frame = compact_frame(self._resource, spans)
             if frame is not None:
                 self._sink(frame)
@@ -196,13 +205,3 @@ class SpanRecorder:
     def end_after_fork(self) -> None:
         """In a forked child: what gathered belongs to the parent."""
         self._ended, self._waiting_bytes, self._due, self._urgent = [], 0, True, True
-
-
-def _fitting(spans: list[ActiveSpan]) -> int:
-    """How many of them one turn of the loop has time for, and one compact frame has room for; at least one."""
-    total = 0
-    for number, span in enumerate(spans[:BATCH_SPANS]):
-        total += span.characters
-        if total > BATCH_BYTES and number:
-            return number
-    return BATCH_SPANS

@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from iii.protocol.limits import COMPACT_PAYLOAD_BYTES
+from iii.protocol.limits import SPAN_VALUE_CHARACTERS
 from iii.protocol.messages import InvokeFunction
 from iii.protocol.span_record import SpanBatch
 from iii.sdk.answers import success
+from iii.sdk.span import ActiveSpan
 from iii.sdk.span_recorder import BATCH_BYTES, BATCH_SPANS, SpanRecorder
 from iii.sdk.trace_context import TraceContext, current_trace
 
@@ -46,6 +47,15 @@ def call(function_id: str) -> Act:
 def run(payload: bytes) -> Act:
     message = InvokeFunction(function_id="f", data=msgspec.Raw(payload))
     return lambda recorder: handled(recorder, message).succeeded(b"{}")
+
+
+def failed(recorder: SpanRecorder) -> None:
+    """With its error, and not without it, it has too much in it."""
+    span = recorder.call_span("f")
+    assert isinstance(span, ActiveSpan)
+    while (room := BATCH_BYTES - 100 - span.characters) > 0:
+        span.set_attribute(f"a{room}", "x" * min(room, SPAN_VALUE_CHARACTERS))
+    span.ended(ValueError("no"))
 
 
 def handled(recorder: SpanRecorder, message: InvokeFunction) -> Any:
@@ -90,6 +100,18 @@ def test_17_9_a_span_that_is_no_record_costs_only_itself(recorder: SpanRecorder,
     assert b"call f" not in frame
 
 
+@pytest.mark.parametrize("large", [run(b'"%b"' % (b"x" * BATCH_BYTES)), failed], ids=["payload", "error"])
+def test_17_9_a_span_with_too_much_in_it_takes_those_of_its_batch_along(
+    recorder: SpanRecorder, sent: list[bytes], large: Act
+) -> None:
+    """The engine would drop them all."""
+    for act in (call("f"), large, call("f")):
+        act(recorder)
+    recorder.flush()
+    assert {frame[:4] for frame in sent} == {b"OTLP"}
+    assert b"".join(sent).count(b'"traceId"') == 3
+
+
 def test_17_9_a_frame_that_would_be_too_long_leaves_as_otlp(
     recorder: SpanRecorder, sent: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,17 +126,6 @@ def test_17_9_all_that_has_ended_leaves_in_frames_of_one_batch(recorder: SpanRec
         call("f")(recorder)
     recorder.flush()
     assert [len(read(frame[4:]).spans) for frame in sent] == [BATCH_SPANS, 1]
-
-
-def test_17_9_what_the_engine_reads_no_compact_frame_of_leaves_as_otlp(
-    recorder: SpanRecorder, sent: list[bytes]
-) -> None:
-    """A payload that is too long for compact frames, among others, as a worker leaves: the engine would drop all of them."""
-    for act in (call("f"), run(b'"%b"' % (b"x" * COMPACT_PAYLOAD_BYTES)), call("g")):
-        act(recorder)
-    recorder.flush()
-    assert [frame[:4] for frame in sent] == [b"SPNS", b"OTLP", b"SPNS"]
-    assert [span.name for frame in sent[::2] for span in read(frame[4:]).spans] == ["call f", "call g"]
 
 
 @pytest.mark.parametrize(
