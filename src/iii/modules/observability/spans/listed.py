@@ -39,6 +39,13 @@ class Spans(Protocol):
     def traces(self) -> Traces: ...
 
 
+class _Present(NamedTuple):
+    """What there is when a list begins: the numbers of its traces are others once the store was cleared."""
+
+    facets: Facets
+    traces: Traces
+
+
 class Selected(NamedTuple):
     rows: list[Row]
     total: int
@@ -57,6 +64,7 @@ def with_prefix(traces: Traces, prefix: str) -> Steps[list[str]]:
 
 def select(spans: Spans, selection: Selection) -> Steps[Selected]:
     """The page of a list and its total."""
+    spans = _Present(spans.facets, spans.traces)
     spans.facets.settle()
     levels = yield from _trace_levels(spans, selection)
     filters = [*selection.filters, *(level.only for level in levels)]
