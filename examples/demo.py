@@ -92,7 +92,9 @@ class Demo:
         command = [sys.executable, "-m", "iii.cli", "-c", str(self.folder / "config.yaml")]
         with self.log.open("ab") as log:
             said = log.tell()
-            engine = self._start(command, stdout=log, stderr=log)
+            engine = self._start(
+                command, stdout=log, stderr=log, cwd=self.folder
+            )  # settings that are changed stay there
         deadline = time.monotonic() + PATIENCE_S
         while b"Engine ready" not in self.log.read_bytes()[said:]:
             if engine.poll() is not None or time.monotonic() > deadline:
