@@ -7,6 +7,7 @@ Needs nothing but this checkout. Runs until Ctrl-C; with --once it ends by itsel
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -129,14 +130,17 @@ class Demo:
         self._running.remove(process)
 
     def end_all(self) -> None:
-        for process in reversed(self._running):
-            process.terminate()
-        for process in self._running:
-            try:
-                process.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
+        """In turns, the engine behind the shop: calls of workers that end are answered. A second Ctrl-C ends all at once."""
+        try:
+            with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                for process in reversed(self._running):
+                    process.terminate()
+                    process.wait(PATIENCE_S)
+        finally:
+            for process in self._running:
                 process.kill()
-        self._running.clear()
+                process.wait()
+            self._running.clear()
 
 
 def say(text: str) -> None:
