@@ -170,7 +170,7 @@ async def until_ordered(me: iii.Worker) -> None:
 
 
 async def call(worker: iii.Worker, payload: object) -> None:
-    request: iii.TriggerRequest = {"function_id": "math::add", "payload": payload, "timeout_ms": 5000}
+    request: iii.TriggerRequest = {"function_id": "math::add", "payload": payload, "timeout_ms": 30_000}
     try:
         answer = json.dumps(await worker.trigger_async(request))
     except iii.InvocationError as error:
@@ -181,7 +181,7 @@ async def call(worker: iii.Worker, payload: object) -> None:
 def get(url: str) -> None:
     say(f"   curl '{url}'")
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
             status, body = answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         status, body = error.code, error.read().decode()

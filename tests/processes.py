@@ -21,7 +21,7 @@ import psutil
 
 _NO_CONFIG = os.path.join(tempfile.gettempdir(), "iii-tests-config")
 START_S = 60.0  # a start that is still silent then counts as broken
-STOP_S = 30.0  # graceful stop takes a few seconds at most (spec L4)
+STOP_S = 60.0  # graceful stop takes a few seconds at most (spec L4)
 
 
 class ProcessFailed(Exception):

@@ -17,6 +17,7 @@ import iii
 SHOP_URL = os.environ.get("SHOP_URL", "http://127.0.0.1:3111")
 OUTBOX = Path(os.environ.get("SHOP_OUTBOX", "outbox"))
 PAUSE_S = 0.4
+PATIENCE_S = 30.0
 KEPT = 200  # orders; older ones are deleted, so that this can run for days
 ARTICLES = ["pen", "notebook", "lamp", "chair", "desk"]
 CUSTOMERS = ["ada@example.com", "grace@example.com", "linus@example.com"]
@@ -76,7 +77,7 @@ def posted(basket: Basket) -> Any:
     request = urllib.request.Request(
         f"{SHOP_URL}/orders", json.encode(basket), {"Content-Type": "application/json"}, method="POST"
     )
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
         return json.decode(answer.read())
 
 
@@ -105,8 +106,22 @@ async def visit(number: int) -> None:
             await app.trigger_async({"function_id": "reports::sales", "payload": {}})
 
 
+def is_open() -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(SHOP_URL, timeout=PATIENCE_S):
+        return True
+    return False
+
+
+async def until_open() -> None:
+    while True:
+        if await asyncio.to_thread(is_open):
+            return
+        await asyncio.sleep(PAUSE_S)
+
+
 async def main() -> None:
     async with app.connect():
+        await until_open()  # the first customers find a shop
         for number in itertools.count():
             await visit(number)
             await asyncio.sleep(random.uniform(0.5, 1.5) * PAUSE_S)

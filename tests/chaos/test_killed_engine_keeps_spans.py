@@ -21,7 +21,7 @@ from iii.storage.transactions import Connection
 from tests.machine import scaled
 
 KILLS = int(os.environ.get("III_TEST_KILLS", "40")) // 4
-START_S = 30.0
+START_S = 60.0
 LONGEST_S = 1.0  # from the first archived span to the kill
 
 

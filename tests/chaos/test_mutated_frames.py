@@ -59,7 +59,7 @@ async def until_answered(attacker: RawSocket, sent: int) -> bool:
     mark = b"mark %d" % sent
     try:
         attacker.write(client_frame(mark, PING))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await attacker.reader.readuntil(mark)
     except (asyncio.IncompleteReadError, ConnectionError):
         return False

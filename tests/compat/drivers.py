@@ -15,7 +15,7 @@ from typing import Any, Self
 from tests.compat.environments import HERE, Client, command
 from tests.processes import LineProcess, ProcessFailed
 
-ANSWER_S = 20.0
+ANSWER_S = 60.0
 RECONNECTION = {"initial_delay_ms": 50, "max_delay_ms": 300}  # faster than the default, so that restarts are
 
 Event = dict[str, Any]

@@ -17,7 +17,7 @@ class RawWorker:
         address = urlsplit(url)
         assert address.hostname
         assert address.port
-        self._socket = socket.create_connection((address.hostname, address.port), timeout=10)
+        self._socket = socket.create_connection((address.hostname, address.port), timeout=60)
         key = base64.b64encode(os.urandom(16)).decode()
         self._socket.sendall(
             f"GET / HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

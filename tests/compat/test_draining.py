@@ -71,7 +71,7 @@ def test_09_check_30_a_published_client_is_drained_and_stays_out(
         joined(own_engine, new, "new")
         serves(new, caller, "while the other one drains")
         assert running.result(60) == "late"
-        said, complaints = draining.communicate(timeout=30)
+        said, complaints = draining.communicate(timeout=60)
         assert (draining.returncode, complaints) == (0, "")
         assert said.splitlines() == [
             "Worker 'old' is out of service; everything that it ran has ended.",

@@ -40,7 +40,7 @@ def test_01_check_35_calls_of_a_killed_worker_end(client: Client, own_engine: En
         worker.handled("mortal::slow")
         worker.kill()
         with pytest.raises(CallFailed, match="Invocation stopped") as failure:
-            call.result(1)
+            call.result(60)
         assert failure.value.code == "invocation_stopped"
         assert names(watcher) == ["watcher"]
         assert not [row for row in watcher.ask("list", what="functions") if row["function_id"] == "mortal::slow"]

@@ -13,7 +13,7 @@ from tests.processes import EngineProcess
 
 pytestmark = [pytest.mark.published, pytest.mark.timeout(600)]
 
-FLUSHED_S = 20.0
+FLUSHED_S = 60.0
 WAY = [  # from the root down; what clients add between is their own
     "call shop::order",
     "execute shop::order",

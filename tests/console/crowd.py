@@ -27,12 +27,24 @@ async def join(session: aiohttp.ClientSession, url: str, number: int) -> aiohttp
     return socket
 
 
+async def listen(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Pings are answered only while somebody reads; who is silent for a minute is disconnected."""
+    async for _ in socket:
+        pass
+
+
 async def main(url: str, count: int) -> None:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+        asyncio.TaskGroup() as listening,
+    ):
         sockets: list[aiohttp.ClientWebSocketResponse] = []
         for first in range(0, count, AT_ONCE):
             numbers = range(first, min(first + AT_ONCE, count))
-            sockets += await asyncio.gather(*[join(session, url, number) for number in numbers])
+            joined = await asyncio.gather(*[join(session, url, number) for number in numbers])
+            sockets += joined
+            for socket in joined:
+                listening.create_task(listen(socket))
         print("here", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             left = [sockets.pop() for _ in range(int(line))]

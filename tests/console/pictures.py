@@ -42,7 +42,7 @@ STEP = 12  # of 255, in the mean of a cell
 SHARE = 0.001  # of all cells
 SHARE_ELSEWHERE = 0.1  # by another Chromium than that of the pictures, whose letters may be a little wider
 AHEAD_MS = 60_000  # pages are shown a little later than the last of their data
-PATIENCE_S = 10.0
+PATIENCE_S = 20.0  # a page that has not changed for so long does not change any more
 WATCHED_MS = 4000  # longer than a look at figures takes to come
 FONTS = {
     ("Pictured Sans", "400"): "DejaVuSans.woff2",
@@ -108,12 +108,15 @@ class Comparison:
         self._page.close()
 
     def of(self, window: Window, picture: bytes, share: float) -> Difference:
-        """Once no more than this share of the page differs, or after some seconds."""
-        give_up_at = time.monotonic() + PATIENCE_S
+        """Once no more than this share of the page differs, or once it does not change any more."""
+        last, give_up_at = b"", 0.0
         while True:
-            seen = look(window)
-            found = self.between(picture, seen)
-            if found.share <= share or time.monotonic() > give_up_at:
+            if (seen := look(window)) != last:
+                last, give_up_at = seen, time.monotonic() + PATIENCE_S
+                found = self.between(picture, seen)
+                if found.share <= share:
+                    return found
+            elif time.monotonic() > give_up_at:
                 return found
             window.page.wait_for_timeout(200)
 

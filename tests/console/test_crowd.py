@@ -12,6 +12,8 @@ from tests.console.shop import Shop
 from tests.console.window import Window
 from tests.processes import LineProcess
 
+pytestmark = pytest.mark.timeout(600)  # much, on a loaded machine
+
 WORKERS = 1000
 MOST_ROWS = 150  # in the document: those in sight and some around them
 
@@ -23,7 +25,7 @@ def crowd() -> Iterator[tuple[Shop, LineProcess]]:
         command = [sys.executable, "-m", "tests.console.crowd", shop.engine.url, str(WORKERS)]
         workers = LineProcess(command, cwd=Path(__file__).parents[2])
         try:
-            workers.wait_for_line("here")
+            workers.wait_for_line("here", 240)
             yield shop, workers
         finally:
             workers.kill()

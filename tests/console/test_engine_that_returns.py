@@ -2,10 +2,13 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.console.shop import Shop
 from tests.console.window import Window
+
+pytestmark = pytest.mark.timeout(600)  # much, on a loaded machine
 
 # What a page shows of the shop, before the engine dies and again after it is back
 SEEN: dict[str, str | re.Pattern[str]] = {

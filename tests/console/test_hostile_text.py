@@ -13,6 +13,8 @@ from tests.console.shop import Shop
 from tests.console.window import Window
 from tests.processes import LineProcess
 
+pytestmark = pytest.mark.timeout(600)  # much, on a loaded machine
+
 SHOWN = "<img src=x onerror="
 PAGES = {
     "/workers?q=evil": "evil <img",

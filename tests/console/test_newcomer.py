@@ -11,6 +11,8 @@ from examples.demo import Demo
 from tests.console.window import Window
 from tests.processes import free_port
 
+pytestmark = pytest.mark.timeout(600)  # much, on a loaded machine
+
 MOST_CLICKS = 5
 
 

@@ -12,7 +12,7 @@ import iii
 from iii.testing import TestEngine
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SETTLED_S = 10.0
+SETTLED_S = 60.0
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from tests.processes import EngineProcess, environment, free_port
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chat.py"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 CONFIG = """\
 workers:
   - {name: iii-worker-manager, config: {host: 127.0.0.1, port: {port}}}

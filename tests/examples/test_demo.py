@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.processes import environment
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo.py"
 
 
+@pytest.mark.timeout(300)
 def test_the_demo_shows_the_main_job_and_ends(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(DEMO), "--once"],

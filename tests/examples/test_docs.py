@@ -126,7 +126,7 @@ def test_ownership_a_second_copy_of_the_first_worker_takes_over(engine: EnginePr
         second.wait_for_line("Hello, Ada!")
         first.kill()
         trigger = [sys.executable, "-m", "iii.cli", "trigger", "greet::hello", "name=Grace", "--url", engine.url]
-        called = subprocess.run(trigger, capture_output=True, text=True, timeout=30)
+        called = subprocess.run(trigger, capture_output=True, text=True, timeout=60)
     finally:
         first.kill()
         if second is not None:

@@ -20,7 +20,7 @@ import yaml
 from tests.processes import EngineProcess, environment, free_port
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def test_its_own_tests_pass_as_its_developers_run_them() -> None:

@@ -1,4 +1,4 @@
-import { useEffect, useId, useRef, useState } from "react";
+import { useId, useLayoutEffect, useRef, useState } from "react";
 
 import { failed } from "./toast.tsx";
 
@@ -6,7 +6,8 @@ import { failed } from "./toast.tsx";
 export function Dialog({ title, onClose, children, end, className }: { title: string; onClose: () => void; children: React.ReactNode; end?: React.ReactNode; className?: string }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
-  useEffect(() => {
+  // A layout effect ends before the element is taken away: closed after that, it gives the focus to nobody
+  useLayoutEffect(() => {
     const element = dialog.current;
     if (element && !element.open) element.showModal();
     return () => element?.close();

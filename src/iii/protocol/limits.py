@@ -154,8 +154,8 @@ BUFFERED_REGISTRATIONS = 100_000
 TELEMETRY_WAITING_BYTES = 128 * MIB
 # Longest compact frame of spans; a longer one is dropped and counted. (17 §9)
 COMPACT_FRAME_BYTES = 512 * KIB
-# Longest payload of a span in a compact frame; a frame with a longer one is dropped and counted. (17 §9)
-COMPACT_PAYLOAD_BYTES = 64 * KIB
+# Most of the attributes, events and payloads of one span in a compact frame; a frame with more is dropped and counted. (17 §9)
+COMPACT_SPAN_BYTES = 64 * KIB
 
 # -- Connections
 # Longest time from accepting a connection to its complete request head; set with `handshake_timeout_ms`. (01 §1.1)

@@ -6,11 +6,12 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Raw, Struct
 
-from iii.protocol.limits import COMPACT_PAYLOAD_BYTES
+from iii.protocol.limits import COMPACT_SPAN_BYTES
 
 Time: TypeAlias = Annotated[int, Meta(ge=1, le=2**63 - 1)]  # in nanoseconds
 Traceparent: TypeAlias = Annotated[str, Meta(min_length=55, max_length=55)]
-Payload: TypeAlias = Annotated[bytes, Meta(max_length=COMPACT_PAYLOAD_BYTES)]
+SHORTEST = 64  # bytes: a span without name, parent and all that may be missing
+Payload: TypeAlias = Annotated[bytes, Meta(max_length=COMPACT_SPAN_BYTES)]
 
 
 class SpanRecord(Struct, array_like=True, gc=False):

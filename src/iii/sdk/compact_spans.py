@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from iii.protocol.limits import COMPACT_FRAME_BYTES
+from iii.protocol.limits import COMPACT_FRAME_BYTES, COMPACT_SPAN_BYTES
 from iii.protocol.telemetry import TelemetryKind
 from iii.sdk.span import ActiveSpan
 from iii.sdk.span_frames import SCOPE
@@ -15,9 +15,11 @@ _encode = msgspec.msgpack.Encoder(enc_hook=lambda _: None).encode  # of a span a
 
 
 def compact_frame(resource: Mapping[str, str], spans: Sequence[ActiveSpan]) -> bytes | None:
-    """None: one of them cannot be written so, or together they are too long."""
+    """None: one of them cannot be written so, or has too much in it, or together they are too long."""
     try:
         frame = TelemetryKind.COMPACT_SPANS.value + _encode((resource, SCOPE, spans))
     except BaseException:  # a name that is no text, or not Unicode
+        return None
+    if len(frame) > COMPACT_SPAN_BYTES and any(span.characters > COMPACT_SPAN_BYTES for span in spans):
         return None
     return frame if len(frame) <= COMPACT_FRAME_BYTES else None

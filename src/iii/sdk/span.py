@@ -86,6 +86,7 @@ class ActiveSpan(SpanRecord, gc=False):
         """It went wrong; it does not end yet."""
         exception = event_text("exception", time.time_ns(), span_attributes(error))
         self.events = [*(self.events or ()), exception]  # always: why it failed matters most
+        self.characters += len(exception)
         self.status, self.description = ERROR, shown(error)
 
     def end(self) -> None:

@@ -194,7 +194,7 @@ class SpanRecorder:
             self._hand_on(ended[start : start + BATCH_SPANS])
 
     def _hand_on(self, spans: list[ActiveSpan]) -> None:
-        if self._compact and spans and (len(spans) > 1 or spans[0].characters <= BATCH_BYTES):
+        if self._compact and spans:
             frame = compact_frame(self._resource, spans)
             if frame is not None:
                 self._sink(frame)

@@ -32,8 +32,8 @@ class RunningEngine:
         threading.Thread(target=self._read, daemon=True).start()
 
     def wait_for(self, pattern: str) -> "re.Match[str]":
-        """The first match in the log, which may still have to come; within 50 s."""
-        deadline = time.monotonic() + 50
+        """The first match in the log, which may still have to come; within 60 s."""
+        deadline = time.monotonic() + 60
         with self._changed:
             while (found := re.search(pattern, "".join(self.log))) is None:
                 left = deadline - time.monotonic()

@@ -41,7 +41,7 @@ def take(url: str, *spans: dict[str, Any], logs: tuple[dict[str, Any], ...] = ()
         "include_internal": True,
         "trace_ids": sorted({span["traceId"] for span in spans}),
     }
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while worker.trigger({"function_id": "engine::traces::list", "payload": listed})["total"] < len(spans):
         assert time.monotonic() < deadline, "the engine has not taken the spans"
         time.sleep(0.01)

@@ -162,7 +162,7 @@ async def test_after_the_logout_the_session_is_worth_nothing(stranger: Browser) 
     async with stranger.live() as live:
         await live.message("hello")
         answer = await stranger.post("/api/v1/logout")
-        closed = await live.socket.receive(timeout=10)
+        closed = await live.socket.receive(timeout=60)
 
     assert answer.status == 200
     assert closed.data == 4401
@@ -190,7 +190,7 @@ async def test_after_the_logout_no_stream_goes_on(stranger: Browser) -> None:
     await stranger.login(ADMIN)
     async with stranger.session.ws_connect(f"{stranger.base}/ws/streams", origin=stranger.base) as socket:
         await stranger.post("/api/v1/logout")
-        closed = await socket.receive(timeout=30)
+        closed = await socket.receive(timeout=60)
 
     assert closed.data == 4401
 

@@ -118,9 +118,9 @@ async def test_streams_behind_the_console(page: Browser) -> None:
     async with page.session.ws_connect(f"{page.base}/ws/streams", origin=page.base) as socket:
         group = {"subscriptionId": "1", "streamName": "chat", "groupId": "room"}
         await socket.send_json({"type": "join", "data": group})
-        assert (await socket.receive_json(timeout=30))["event"]["type"] == "sync"
+        assert (await socket.receive_json(timeout=60))["event"]["type"] == "sync"
         await page.call("stream::set", {"stream_name": "chat", "group_id": "room", "item_id": "1", "data": {"n": 1}})
-        event = await socket.receive_json(timeout=30)
+        event = await socket.receive_json(timeout=60)
 
     assert event["event"] == {"type": "create", "data": {"n": 1}}
 

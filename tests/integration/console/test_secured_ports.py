@@ -53,4 +53,4 @@ async def test_23_s8_ports_with_tls_are_reached(consoles: tuple[str, str], which
         async with session.ws_connect(f"{page.base}/ws/streams", origin=page.base) as socket:
             group = {"subscriptionId": "1", "streamName": "chat", "groupId": "room"}
             await socket.send_json({"type": "join", "data": group})
-            assert (await socket.receive_json(timeout=30))["event"]["type"] == "sync"
+            assert (await socket.receive_json(timeout=60))["event"]["type"] == "sync"

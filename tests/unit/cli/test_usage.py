@@ -219,7 +219,7 @@ def test_hot_options_load_nothing_heavy(arguments: list[str]) -> None:
         f"try: main({arguments!r})\nexcept SystemExit: pass\n"
         f"sys.stderr.write(','.join(sorted({heavy!r} & set(sys.modules))))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr.splitlines()[-1:] in ([], ["Try 'iii --help'."])
 
 

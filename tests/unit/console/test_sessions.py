@@ -80,7 +80,7 @@ async def test_a_login_ends_though_nobody_asks_anything() -> None:
     await server.open()
     try:
         server.sessions.begin(mine)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await ended.wait()
     finally:
         await server.close()

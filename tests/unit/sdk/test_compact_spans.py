@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from iii.protocol.limits import SPAN_VALUE_CHARACTERS
 from iii.protocol.messages import InvokeFunction
 from iii.protocol.span_record import SpanBatch
 from iii.sdk.answers import success
+from iii.sdk.span import ActiveSpan
 from iii.sdk.span_recorder import BATCH_BYTES, BATCH_SPANS, SpanRecorder
 from iii.sdk.trace_context import TraceContext, current_trace
 
@@ -46,6 +48,15 @@ def run(payload: bytes) -> Act:
     return lambda recorder: handled(recorder, message).succeeded(b"{}")
 
 
+def failed(recorder: SpanRecorder) -> None:
+    """With its error, and not without it, it has too much in it."""
+    span = recorder.call_span("f")
+    assert isinstance(span, ActiveSpan)
+    while (room := BATCH_BYTES - 100 - span.characters) > 0:
+        span.set_attribute(f"a{room}", "x" * min(room, SPAN_VALUE_CHARACTERS))
+    span.ended(ValueError("no"))
+
+
 def handled(recorder: SpanRecorder, message: InvokeFunction) -> Any:
     """The span of a handler, in a context of its own, as an executor has one for each."""
     return copy_context().run(recorder.handler_span, message)
@@ -73,6 +84,18 @@ def test_17_9_a_span_that_no_compact_frame_holds_leaves_as_otlp(recorder: SpanRe
         act(recorder)
         recorder.flush()
     assert [frame[:4] for frame in sent] == [b"OTLP", b"OTLP"]
+
+
+@pytest.mark.parametrize("large", [run(b'"%b"' % (b"x" * BATCH_BYTES)), failed], ids=["payload", "error"])
+def test_17_9_a_span_with_too_much_in_it_takes_those_of_its_batch_along(
+    recorder: SpanRecorder, sent: list[bytes], large: Act
+) -> None:
+    """The engine would drop them all."""
+    for act in (call("f"), large, call("f")):
+        act(recorder)
+    recorder.flush()
+    assert {frame[:4] for frame in sent} == {b"OTLP"}
+    assert b"".join(sent).count(b'"traceId"') == 3
 
 
 def test_17_9_a_frame_that_would_be_too_long_leaves_as_otlp(

@@ -100,7 +100,7 @@ def test_the_public_names_are_frozen() -> None:
 
 def imported_by(statement: str) -> set[str]:
     program = f"import sys\n{statement}\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     return set(done.stdout.split())
 
 

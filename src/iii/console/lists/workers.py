@@ -25,6 +25,7 @@ class _Worker(Struct):
     namespace: str = "default"
     runtime: str | None = None
     status: str = ""
+    activity: str | None = None  # None: of a module, or from an engine that does not tell
     ip_address: str | None = None
     function_count: int = 0
     connected_at_ms: int = 0
@@ -43,9 +44,10 @@ async def worker_rows(desk: Desk) -> list[bytes]:
 
 
 async def module_names(desk: Desk) -> frozenset[str]:
-    """What serves functions of the engine itself."""
+    """What serves functions of the engine itself: no worker has such a name, whatever it says that it is."""
     found = [msgspec.json.decode(row, type=_Worker) for row in await worker_rows(desk)]
-    return frozenset(each.name for each in found if each.runtime == "engine" and each.name is not None)
+    workers = {each.name for each in found if each.activity is not None or each.runtime != "engine"}
+    return frozenset(each.name for each in found if each.name is not None and each.name not in workers)
 
 
 _members = msgspec.json.Decoder(dict[str, Raw])

@@ -12,7 +12,7 @@ from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.discovery.visibility import View
 from iii.engine.invocation import Invocation
 from iii.engine.relay import relay
-from iii.protocol.errors import ItemNotFound
+from iii.protocol.errors import InvalidArguments, ItemNotFound
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import FIRE_TRIGGER
 from iii.protocol.quoted import shortened
@@ -43,6 +43,10 @@ class TriggerFiring:
         binding, caller = self._engine.bindings.get(request.id), invocation.caller
         if binding is None or not View(self._engine, invocation).trigger(binding):
             raise ItemNotFound(f"unknown trigger '{shortened(request.id)}'; `iii trigger list` shows all")
+        if binding.function_id == FIRE_TRIGGER:
+            raise InvalidArguments(
+                f"trigger '{shortened(binding.id)}' calls {FIRE_TRIGGER} itself: fire the trigger that it is meant to fire"
+            )
         peer = None if caller is None else self._engine.roster.connections.get(caller.worker_id)
         FIRED(trigger=binding.id, trigger_type=binding.trigger_type, function=binding.function_id, **asked_by(peer))
         inner = Invocation(

@@ -74,22 +74,27 @@ def is_suspect(packed: bytes) -> bool:
 
 def redacted(attributes: Attributes) -> Attributes:
     """The same list if nothing has to go."""
-    known = _marks.get
+    known, copy = _marks.get, attributes
     for at, (key, value) in enumerate(attributes):
         mark = known(key) or _mark(key)
         if mark & _TO_REDACT and (kept := _kept(mark, value)) is not value:
-            attributes = [*attributes[:at], (key, kept), *attributes[at + 1 :]]
-    return attributes
+            if copy is attributes:  # once: a span may have ten thousand
+                copy = list(attributes)
+            copy[at] = (key, kept)
+    return copy
 
 
 def redacted_events(events: list[SpanEvent]) -> list[SpanEvent]:
     """The same list if nothing has to go."""
+    copy = events
     for at, event in enumerate(events):
         before = event.attributes
         kept = redacted(before)
         if kept is not before:
-            events = [*events[:at], SpanEvent(event.name, event.timestamp_unix_nano, kept), *events[at + 1 :]]
-    return events
+            if copy is events:
+                copy = list(events)
+            copy[at] = SpanEvent(event.name, event.timestamp_unix_nano, kept)
+    return copy
 
 
 def redacted_links(links: list[SpanLink]) -> list[SpanLink]:

@@ -52,6 +52,12 @@ def test_24_11_its_error_is_the_error(engine: MemoryEngine) -> None:
     assert error_of(caller, FIRE, {"id": "other"})[0] == "NOT_FOUND"
 
 
+def test_24_11_a_trigger_that_fires_triggers_is_not_fired(engine: MemoryEngine) -> None:
+    """An event within events within events would be calls within calls within calls."""
+    bound(engine, FIRE)
+    assert error_of(engine.connect(), FIRE, {"id": "t", "payload": {"id": "t"}})[0] == "INVALID_ARGUMENTS"
+
+
 def test_24_11_who_cancels_the_call_cancels_that_of_the_function(engine: MemoryEngine) -> None:
     worker, caller = bound(engine), engine.connect()
     call = caller.start_call(FIRE, {"id": "t"})

@@ -11,9 +11,9 @@ from iii.modules.observability.ingest.wire import KeyValue, WireEvent
 from iii.modules.observability.records import Attributes, Span, SpanEvent
 from iii.modules.observability.redaction import PAYLOAD
 from iii.protocol.json_text import BAD_JSON
-from iii.protocol.limits import COMPACT_FRAME_BYTES, KIB
+from iii.protocol.limits import COMPACT_FRAME_BYTES, COMPACT_SPAN_BYTES, KIB
 from iii.protocol.shown_payload import shown_payload
-from iii.protocol.span_record import SpanBatch, SpanRecord, UnreadBatch
+from iii.protocol.span_record import SHORTEST, SpanBatch, SpanRecord, UnreadBatch
 from iii.protocol.tracecontext import baggage_values
 
 ITEMS = 256  # of one step
@@ -32,13 +32,16 @@ class BadBatch(Exception):
 
 
 def spans_in(payload: bytes) -> int:
-    """How many a frame says that it has; it holds as much as it says. Raises BadBatch."""
+    """How many a frame says that it has; so many may be in it. Raises BadBatch."""
     if len(payload) > COMPACT_FRAME_BYTES:
         raise BadBatch(f"its {len(payload)} bytes exceed the limit of {COMPACT_FRAME_BYTES}")
     try:
-        return _unread(payload).count
+        count = _unread(payload).count
     except (*BAD_JSON, ValueError) as error:
         raise BadBatch(str(error)) from None
+    if count * SHORTEST > len(payload):  # before others leave to make room for them
+        raise BadBatch(f"its {len(payload)} bytes cannot be {count} spans")
+    return count
 
 
 def spans_of(payload: bytes, drops: Drops) -> Iterator[list[Span]]:
@@ -47,30 +50,38 @@ def spans_of(payload: bytes, drops: Drops) -> Iterator[list[Span]]:
         batch = _batch(payload)
     except BAD_JSON as error:
         raise BadBatch(str(error)) from None
+    sizes = [_size(record) for record in batch.spans]
     resource = batch.resource
     origin = Origin(resource, resource.get("service.name"), 0, True, batch.scope)
-    for some in _steps(batch.spans):
+    for some in _steps(batch.spans, sizes):
         yield [_span(record, origin, drops) for record in some]
 
 
-def _steps(records: Sequence[SpanRecord]) -> Iterator[Sequence[SpanRecord]]:
+def _steps(records: Sequence[SpanRecord], sizes: Sequence[int]) -> Iterator[Sequence[SpanRecord]]:
     begin = size = 0
-    for at, record in enumerate(records):
-        size += _size(record)
+    for at, own in enumerate(sizes):
+        size += own
         if at - begin == ITEMS or (size > STEP_BYTES and at > begin):
             yield records[begin:at]
-            begin, size = at, _size(record)
+            begin, size = at, own
     if begin < len(records):
         yield records[begin:]
 
 
 def _size(record: SpanRecord) -> int:
-    size = len(record.came or b"") + len(record.went) + len(record.baggage or "")
+    """Of what is read of it anew. Raises BadBatch: that is too much for one step, or the span has not ended."""
+    size = len(record.came or b"") + len(record.went)
     if record.attributes is not None:
         size += sum(map(len, record.attributes.values()))
     if record.events is not None:
         size += sum(map(len, record.events))
-    return size
+    if size > COMPACT_SPAN_BYTES:
+        raise BadBatch(
+            f"attributes, events and payloads of a span: {size} bytes exceed the limit of {COMPACT_SPAN_BYTES}"
+        )
+    if not record.end_ns:
+        raise BadBatch("a span has not ended")
+    return size + len(record.baggage or "")
 
 
 def _span(record: SpanRecord, origin: Origin, drops: Drops) -> Span:

@@ -7,7 +7,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ from iii.modules.observability.ingest.frames import (
 from iii.modules.observability.ingest.logs import log_of
 from iii.modules.observability.ingest.metrics import metric_of
 from iii.modules.observability.ingest.origin import Origin, origin_of
+from iii.modules.observability.ingest.portions import metric_portions
 from iii.modules.observability.ingest.spans import span_of
 from iii.modules.observability.ingest.values import Drops, NotOtlp
 from iii.modules.observability.ingest.wire import Frame
@@ -74,6 +75,12 @@ _REFUSED = {
 _CUT = {TelemetryKind.SPANS: cut_spans, TelemetryKind.METRICS: cut_metrics, TelemetryKind.LOGS: cut_logs}
 
 R = TypeVar("R")
+Cut: TypeAlias = Callable[[list[Any]], Iterator[list[Any]]]  # into as many as are read in one step
+
+
+def _hundreds(items: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(items), ITEMS):
+        yield items[start : start + ITEMS]
 
 
 class Ingest:
@@ -249,7 +256,7 @@ class Ingest:
         if frame is None:
             self._refuse(TelemetryKind.SPANS, "it says that it is of our client, and is not as that writes them")
             return
-        for items, origin in self._slices(frame):
+        for items, origin in self._slices(frame, _hundreds):
             yield self._records(items, span_of, origin)
 
     def _spans(self, frame: Frame) -> Iterator[None]:
@@ -260,7 +267,7 @@ class Ingest:
 
     def _metrics(self, frame: Frame) -> Iterator[None]:
         convert = partial(metric_of, now_ns=self._clock.time_ms() * 1_000_000)
-        return self._converted(frame, convert, self._signals.metrics)
+        return self._converted(frame, convert, self._signals.metrics, cut=metric_portions)
 
     def _converted(
         self,
@@ -268,9 +275,10 @@ class Ingest:
         convert: Callable[[Any, Origin, Drops], R],
         tell: Callable[[Sequence[R], Source], None],
         ratio: float = 1.0,
+        cut: Cut = _hundreds,
     ) -> Iterator[None]:
         """Tell all items of a frame, or a share of them, but those that mean nothing."""
-        for items, origin in self._slices(frame):
+        for items, origin in self._slices(frame, cut):
             chosen = items if ratio >= 1 else [item for item in items if random.random() < ratio]
             if records := self._records(chosen, convert, origin):
                 tell(records, Source.WORKER)
@@ -286,7 +294,7 @@ class Ingest:
                 self.drops.items += 1
         return records
 
-    def _slices(self, frame: Frame) -> Iterator[tuple[list[Any], Origin]]:
+    def _slices(self, frame: Frame, cut: Cut) -> Iterator[tuple[list[Any], Origin]]:
         """Those without items, too: to pass over thousands of empty resources takes its time."""
         for resource in frame.resources or ():
             about = origin_of(resource.resource, self.drops)
@@ -296,8 +304,8 @@ class Ingest:
                 origin, items = about.scoped(scope.scope), scope.items or []
                 if not items:
                     yield [], origin
-                for start in range(0, len(items), ITEMS):
-                    yield items[start : start + ITEMS], origin
+                for some in cut(items):
+                    yield some, origin
 
 
 def _refused(why: str) -> list[bytes]:

@@ -71,8 +71,10 @@ class Bucket:
         known.total_sum += point.sum
         known.min = min((each for each in (known.min, point.min) if each is not None), default=None)
         known.max = max((each for each in (known.max, point.max) if each is not None), default=None)
-        buckets = added(known.explicit_bounds, known.bucket_counts, point.explicit_bounds, point.bucket_counts)
-        if buckets is not None and len(buckets[1]) <= _BUCKETS:
+        buckets = added(
+            known.explicit_bounds, known.bucket_counts, point.explicit_bounds, point.bucket_counts, _BUCKETS
+        )
+        if buckets is not None:
             self.weight += len(buckets[1]) // _WEIGHED - len(known.bucket_counts) // _WEIGHED
             known.explicit_bounds, known.bucket_counts = buckets
 

@@ -9,7 +9,7 @@ import pytest
 from iii.modules.observability.ingest import ingest
 from iii.modules.observability.ingest.compact import ITEMS, STEP_BYTES
 from iii.modules.observability.signals import UnreadSpans
-from iii.protocol.limits import COMPACT_FRAME_BYTES, COMPACT_PAYLOAD_BYTES
+from iii.protocol.limits import COMPACT_FRAME_BYTES, COMPACT_SPAN_BYTES
 from iii.protocol.telemetry import TelemetryKind
 from tests.unit.modules.observability.ingest.frames_of_workers import TRACE, attributes, resource, span, spans
 from tests.unit.modules.observability.spans.engine_with_spans import EngineWithSpans
@@ -142,10 +142,27 @@ def test_17_9_a_compact_frame_that_waited_shows_the_same_spans_without_secrets(m
         b"\x93\x80\xa0\x80",  # no array
         compact(handler()) + b"more",
         compact((*handler()[:7], 0)),  # a span that has not ended
-        compact((*handler()[:13], b"x" * (COMPACT_PAYLOAD_BYTES + 1))),
+        compact(handler()[:7]),
+        compact(handler(), handler()[:7]),
+        compact((*handler()[:13], b"x" * (COMPACT_SPAN_BYTES + 1))),
+        compact(handler(), (*handler()[:13], b"x" * (COMPACT_SPAN_BYTES // 2), b"x" * (COMPACT_SPAN_BYTES // 2 + 1))),
+        compact((*handler()[:10], {"a": "x" * (COMPACT_SPAN_BYTES // 2)}, ["x" * (COMPACT_SPAN_BYTES // 2 + 1)])),
         msgspec.msgpack.encode(({"more": "x" * COMPACT_FRAME_BYTES}, "sdk", [handler()])),
     ],
-    ids=["nothing", "many", "deep", "object", "more", "open", "payload", "large"],
+    ids=[
+        "nothing",
+        "many",
+        "deep",
+        "object",
+        "more",
+        "open",
+        "no end",
+        "no end of one",
+        "payload",
+        "payloads",
+        "texts",
+        "large",
+    ],
 )
 def test_17_9_a_compact_frame_that_is_none_is_dropped_and_counted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, payload: bytes
@@ -155,6 +172,14 @@ def test_17_9_a_compact_frame_that_is_none_is_dropped_and_counted(
     assert (world.listed(), world.kept) == ([], 0)
     assert "OTLP ingestion error" in caplog.text
     assert world.module.ingest.drops.frames == 1
+
+
+def test_17_9_no_span_leaves_for_a_frame_that_claims_more_than_are_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nils are no spans, and half a million of them would fill the memory."""
+    world = EngineWithSpans()
+    sent(monkeypatch, compact(handler()), world, TelemetryKind.COMPACT_SPANS)
+    sent(monkeypatch, msgspec.msgpack.encode(({}, "sdk", [None] * 200_000)), world, TelemetryKind.COMPACT_SPANS)
+    assert len(world.listed()) == 1
 
 
 def test_17_9_what_cannot_be_read_of_a_span_is_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
