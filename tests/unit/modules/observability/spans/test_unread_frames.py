@@ -200,3 +200,19 @@ def test_17_9_spans_with_much_in_them_are_read_in_several_steps(monkeypatch: pyt
     sent(monkeypatch, compact(*large), world, TelemetryKind.COMPACT_SPANS)
     sent(monkeypatch, compact(*[handler(number) for number in range(ITEMS + 1)]), world, TelemetryKind.COMPACT_SPANS)
     assert slices == [1, 1, 1, 1, 1, ITEMS, 1]
+
+
+@pytest.mark.parametrize("read_later", [True, False])
+def test_06_2_11_spans_with_much_in_them_are_packed_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, read_later: bool
+) -> None:
+    """Secrets are looked for in each: four together would hold the loop for too long. Small ones are packed by fours."""
+    world = EngineWithSpans()
+    if not read_later:
+        world.module.signals.spans.subscribe(lambda spans, source: None)
+    large = [(*handler(number)[:12], 2**20, b"1" * (COMPACT_SPAN_BYTES - 10), b"2") for number in range(4)]
+    for some in (large, [handler(number) for number in range(10, 18)]):
+        sent(monkeypatch, compact(*some), world, TelemetryKind.COMPACT_SPANS)
+    steps = len(list(world.module.spans.settled()))
+    assert steps == 4 + 2
+    assert world.kept == 12
