@@ -64,6 +64,7 @@ FRAME_DROPPED = LogEvent(
 
 SMALL_BYTES = 16 * KIB  # read at once if none waits; larger ones wait for a turn of their own
 LARGE_BYTES = 512 * KIB  # more is cut into pieces by another process; so much can be read in one step
+CROWDED_S = 0.001  # for which what packs spans has its turns
 TURN_S = 0.004  # of one turn; the piece that is being read is read to its end
 
 _REFUSED = {
@@ -129,7 +130,7 @@ class Ingest:
         if self._stopped or not config.enabled or (kind is TelemetryKind.LOGS and not config.logs_enabled):
             return
         idle = self._turn_due is None and not self._elsewhere
-        if idle and len(payload) <= SMALL_BYTES:
+        if idle and len(payload) <= SMALL_BYTES and not self._signals.crowded():
             for _ in self._read(kind, payload):
                 pass
         elif self._waiting and self._waiting_bytes + len(payload) > TELEMETRY_WAITING_BYTES:
@@ -141,14 +142,17 @@ class Ingest:
             if idle:
                 self._go_on()
 
-    def _go_on(self) -> None:
-        self._turn_due = self._clock.call_at(self._clock.now(), self._turn)
+    def _go_on(self, after_s: float = 0.0) -> None:
+        self._turn_due = self._clock.call_at(self._clock.now() + after_s, self._turn)
 
     def _turn(self) -> None:
         """Read on for a while; others have their turn before the next one."""
         self._turn_due = None
         until = self._clock.now() + TURN_S
         while not self._elsewhere:
+            if self._signals.crowded():
+                self._go_on(CROWDED_S)
+                return
             for _ in self._reading:
                 if self._clock.now() >= until:
                     self._go_on()

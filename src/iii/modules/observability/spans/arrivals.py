@@ -55,6 +55,11 @@ class Arrivals:
     def __len__(self) -> int:
         return self._count + self._unread + len(self._packing)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether more would soon have to be packed at once, whatever else waits: a frame may take a tenth of a second."""
+        return self.bytes > self._most_bytes + self._most_bytes // 2 and len(self) > 0
+
     def limit(self) -> None:
         """As the store is limited now."""
         self._most_spans = min(WAITING_SPANS, self._store.max_spans)
