@@ -20,6 +20,7 @@ from iii.modules.observability.ingest.frames import (
     cut_metrics,
     cut_spans,
     frame_of,
+    is_dense,
     span_marks,
     tidy_frame,
 )
@@ -73,6 +74,7 @@ _REFUSED = {
     TelemetryKind.LOGS: LOGS_REFUSED,
     TelemetryKind.COMPACT_SPANS: SPANS_REFUSED,
 }
+_BY_ITEMS = (TelemetryKind.SPANS, TelemetryKind.LOGS)  # of which one item may hold all that there is
 _CUT = {TelemetryKind.SPANS: cut_spans, TelemetryKind.METRICS: cut_metrics, TelemetryKind.LOGS: cut_logs}
 
 R = TypeVar("R")
@@ -167,6 +169,9 @@ class Ingest:
     def _begin(self, kind: TelemetryKind, payload: bytes) -> None:
         size = len(payload)
         self._waiting_bytes -= size
+        if kind in _BY_ITEMS and SMALL_BYTES < size <= LARGE_BYTES and is_dense(payload):
+            self._cut(kind, payload)
+            return
         if kind is TelemetryKind.SPANS and size <= LARGE_BYTES and self._kept_unread(payload):
             return
         if kind is TelemetryKind.COMPACT_SPANS:
