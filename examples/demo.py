@@ -7,6 +7,7 @@ Needs nothing but this checkout. Runs until Ctrl-C; with --once it ends by itsel
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -92,7 +93,9 @@ class Demo:
         command = [sys.executable, "-m", "iii.cli", "-c", str(self.folder / "config.yaml")]
         with self.log.open("ab") as log:
             said = log.tell()
-            engine = self._start(command, stdout=log, stderr=log)
+            engine = self._start(
+                command, stdout=log, stderr=log, cwd=self.folder
+            )  # settings that are changed stay there
         deadline = time.monotonic() + PATIENCE_S
         while b"Engine ready" not in self.log.read_bytes()[said:]:
             if engine.poll() is not None or time.monotonic() > deadline:
@@ -127,14 +130,17 @@ class Demo:
         self._running.remove(process)
 
     def end_all(self) -> None:
-        for process in reversed(self._running):
-            process.terminate()
-        for process in self._running:
-            try:
-                process.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
+        """In turns, the engine behind the shop: calls of workers that end are answered. A second Ctrl-C ends all at once."""
+        try:
+            with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                for process in reversed(self._running):
+                    process.terminate()
+                    process.wait(PATIENCE_S)
+        finally:
+            for process in self._running:
                 process.kill()
-        self._running.clear()
+                process.wait()
+            self._running.clear()
 
 
 def say(text: str) -> None:

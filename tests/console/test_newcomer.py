@@ -25,6 +25,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         yield running
     finally:
         running.end_all()
+    assert "Connection to the engine lost" not in running.log.read_text()  # they end before it
 
 
 class Clicks:

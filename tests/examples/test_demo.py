@@ -1,5 +1,6 @@
 """`make demo ONCE=1` shows the main job and leaves nothing behind."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.processes import environment
+import iii
+from examples.demo import Demo
+from tests.processes import environment, free_port
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo.py"
 
@@ -34,3 +37,16 @@ def test_the_demo_shows_the_main_job_and_ends(tmp_path: Path) -> None:
     assert any(line.startswith("the first order: ") for line in lines)
     left = [each.info["cmdline"] for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"]]
     assert not [command for command in left if any(str(tmp_path) in word for word in command)]
+
+
+async def test_what_is_set_in_the_demo_stays_in_its_folder(tmp_path: Path) -> None:
+    """It was written to the checkout, and counted for every engine that was started there later."""
+    demo = Demo(tmp_path, free_port(), free_port(), free_port(), free_port())
+    try:
+        await asyncio.to_thread(demo.start_engine)
+        async with iii.connect_worker(demo.url, iii.InitOptions(otel={"enabled": False})) as me:
+            payload = {"id": "iii-pubsub", "value": {}}
+            await me.trigger_async({"function_id": "configuration::set", "payload": payload})
+    finally:
+        await asyncio.to_thread(demo.end_all)
+    assert (tmp_path / "config" / "iii-pubsub.yaml").is_file()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.configuration.office import Office
+from tests.integration.configuration.office import Office, Open
 from tests.integration.server.waiting import until
 from tests.machine import scaled
 
@@ -74,6 +74,19 @@ async def test_18_s2_6_a_new_file_is_an_entry_whose_schema_is_not_known(office: 
     await office.set({"port": 2})
     assert "port: 2" in (office.folder / "whatever.yaml").read_text()
     assert not office.file().exists()
+
+
+async def test_18_s2_6_what_a_start_reads_was_edited_by_nobody(
+    open_office: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await (await open_office()).register(initial_value={"port": 1})
+    again = await open_office()
+    assert await again.get() == {"port": 1}
+    assert "configuration.edited" not in [record.__dict__.get("event") for record in caplog.records]
+    again.file().write_text(EDITED.format(port=2))
+    await settled(again)
+    assert "configuration.edited" in [record.__dict__.get("event") for record in caplog.records]
 
 
 async def test_18_s2_6_another_id_inside_is_another_entry(office: Office) -> None:

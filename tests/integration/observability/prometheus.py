@@ -64,6 +64,11 @@ class Prometheus:
         found = await self.ask("query", query=query)
         return [] if found is None else list(found["result"])
 
+    async def groups(self) -> list[dict[str, Any]]:
+        """Of rules."""
+        found = await self.ask("rules")
+        return [] if found is None else list(found["groups"])
+
     async def scraped_twice(self) -> None:
         """Rates need two."""
         while True:

@@ -50,7 +50,7 @@ class Edits:
         async with self._entries.lock:
             for name, looked in (await self._look({}) or {}).items():
                 if looked is not None:
-                    await self._take(name, looked)
+                    await self._take(name, looked, edited=False)
 
     async def watch(self) -> None:
         """Until it is cancelled."""
@@ -91,7 +91,7 @@ class Edits:
             EDIT_APPLIED(configuration=entry.id, file=name, removed=True)
             self._entries.forget(entry)
 
-    async def _take(self, name: str, looked: LookedAt) -> None:
+    async def _take(self, name: str, looked: LookedAt, edited: bool = True) -> None:
         entries = self._entries
         known = entries.files.get(name)
         entry_id = known.entry_id if known is not None else None
@@ -114,9 +114,9 @@ class Edits:
         entries.files[name] = KnownFile(looked.signature, looked.content, said_id)
         if entry_id is not None and entry_id != said_id and entry_id in entries.stored:
             entries.forget(entries.stored[entry_id])
-        await self._adopt(said, said_id, name)
+        await self._adopt(said, said_id, name, edited)
 
-    async def _adopt(self, said: StoredEntry, entry_id: str, name: str) -> None:
+    async def _adopt(self, said: StoredEntry, entry_id: str, name: str, edited: bool) -> None:
         entries = self._entries
         before = entries.stored.get(entry_id)
         module = entry_id in entries.modules
@@ -128,16 +128,16 @@ class Edits:
         if (why := await self._problem(entry)) is not None:
             EDIT_REJECTED(configuration=entry_id, file=name, reason=why)
             return
+        change = None
         if live is None:
-            EDIT_APPLIED(configuration=entry_id, file=name)
-            entries.adopt(entry, Change("configuration:registered", entry, b"null", entry.value))
+            change = Change("configuration:registered", entry, b"null", entry.value)
         elif not same(live.value, entry.value) or (
             not module and (live.name, live.description) != (entry.name, entry.description)
         ):
+            change = Change("configuration:updated", entry, live.value, entry.value)
+        if change is not None and edited:
             EDIT_APPLIED(configuration=entry_id, file=name)
-            entries.adopt(entry, Change("configuration:updated", entry, live.value, entry.value))
-        else:
-            entries.adopt(entry, None)
+        entries.adopt(entry, change)
 
     async def _problem(self, entry: SettingsEntry) -> str | None:
         """In words that may be logged. Only where a schema is known."""
