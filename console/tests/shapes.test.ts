@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import type { Span } from "../src/api/types.ts";
 import { compared } from "../src/text/comparison.ts";
 import { ranked } from "../src/text/ranked.ts";
-import { kind, resolved, template } from "../src/text/schema.ts";
+import { refusal } from "../src/text/refusal.ts";
+import { beginning, kind, resolved, template } from "../src/text/schema.ts";
 import { filterBody, ordered } from "../src/text/trace-filter.ts";
 import { folded, layout, ownTime, serviceCalls } from "../src/text/waterfall.ts";
 
@@ -90,4 +91,19 @@ describe("two traces", () => {
     const chain = layout([deep], 0);
     expect(compared(chain, layout([], 0))).toHaveLength(5001);
   });
+});
+
+describe("a refusal of the engine", () => {
+  const rule = { name: "a", metric: "iii.wrong", action: { type: "webhook" } };
+  it.each([
+    ["rule.name: expected 1 to 200 characters, got ''", { path: "name", says: "expected 1 to 200 characters, got ''" }],
+    ["Failed to deserialize input for f: Expected `int` >= 1 - at `$.rule.window_seconds`", { path: "window_seconds", says: "Expected `int` >= 1" }],
+    ["Failed to deserialize input for f: Expected `str` matching regex '^h - at x$' - at `$.rule.action.url`", { path: "action.url", says: "This does not have the form that is asked for." }],
+    ["Failed to deserialize input for f: missing field `threshold`", { path: "threshold", says: "This is needed." }],
+    ["Failed to deserialize input for f: the engine has no metric 'iii.wrong' for alerts - at `$.rule`", { path: "metric", says: "the engine has no metric 'iii.wrong' for alerts" }],
+    ["Failed to deserialize input for f: an action of type webhook needs url - at `$.rule.action`", { path: "action", says: "an action of type webhook needs url" }],
+    ["there are 500 rules, the limit; delete one first", null],
+  ])("%s is shown where it belongs", (text, expected) => expect(refusal(text, "rule", rule)).toEqual(expected));
+  it("is about a form that begins with what counts when nothing is said", () => expect(beginning({ type: "object", required: ["a"], properties: { a: { type: "string" }, b: { type: "boolean", default: true }, c: { type: "number" } } })).toEqual({ a: "", b: true }));
+  it("chooses out of all that lists of choices have", () => expect(resolved({ anyOf: [{ enum: ["a"] }, { enum: ["b"] }] }, {}).enum).toEqual(["a", "b"]));
 });

@@ -101,3 +101,15 @@ def test_23_check_34_a_job_shows_its_payload_and_a_stream_who_follows_it(window:
     expect(page.get_by_role("region", name="Details")).to_contain_text("number:")
     window.open("/streams?stream=orders&group=all&view=subscribers")
     expect(page.get_by_text("Nobody follows this group")).to_be_visible()
+
+
+def test_23_check_34_an_event_begins_with_what_the_type_of_the_trigger_says(window: Window) -> None:
+    page = window.open("/triggers")
+    details = opened(page, "GET /users/:id")
+    expect(details.get_by_label("Event (JSON)")).to_have_value(
+        re.compile(r'"path_params": \{\}.*"path": "/users/:id"', re.DOTALL)
+    )
+    details = opened(page, "cron::count")
+    expect(details.get_by_label("Event (JSON)")).to_have_value(re.compile('"scheduled_time"'))
+    details.get_by_role("button", name="Fire", exact=True).click()
+    expect(page.get_by_role("region", name="Result")).to_contain_text("Success")

@@ -24,6 +24,8 @@ workers:
         tokens:
           - {{name: greeter-token, hash: '{worker}', allow: [worker], register: ['match("greeter::*")']}}
   - name: iii-observability
+    config:
+      alerts: [{{name: many-errors, metric: iii.invocations.error, threshold: 1000}}]
   - name: iii-state
   - name: iii-console
     config:
@@ -85,6 +87,9 @@ def test_an_observer_sees_and_is_offered_nothing_to_do(browser: Browser, guarded
         expect(details).to_contain_text("Your access rights do not allow to call this function")
         window.open("/state")
         expect(page.get_by_role("button", name="Add…")).to_have_count(0)
+        window.open("/alerts")  # 23 check 37
+        expect(page.get_by_role("region", name="many-errors")).to_contain_text("iii.invocations.error > 1000")
+        expect(page.get_by_role("button", name=re.compile("New rule|Edit…|Delete…|Evaluate"))).to_have_count(0)
         window.assert_nothing_went_wrong()
 
 

@@ -6,6 +6,7 @@ import { get } from "../api/http.ts";
 import { useChanges, useLive } from "../api/live.ts";
 import { usePages } from "../api/pages.ts";
 import type { FunctionDetail, FunctionPage, FunctionRow, Rate } from "../api/types.ts";
+import { Buckets } from "../parts/buckets.tsx";
 import { CallBox } from "../parts/call.tsx";
 import { Choice } from "../parts/choice.tsx";
 import { CopyButton } from "../parts/copy.tsx";
@@ -41,27 +42,6 @@ const COLUMNS: Column<FunctionRow>[] = [
   { id: "errors", title: "Errors", width: "62px", end: true, sort: true, from: 420, cell: (row) => (row.errors ? <span className="bad-text">{count(row.errors)}</span> : <span className="muted">{row.calls === null ? "–" : "0"}</span>) },
   { id: "p95", title: "p95", width: "72px", end: true, sort: true, cell: (row) => duration(row.p95_ms) },
 ];
-
-function Buckets({ bounds, counts }: { bounds: number[]; counts: number[] }) {
-  const most = Math.max(1, ...counts);
-  const firstUsed = counts.findIndex((value) => value > 0);
-  const lastUsed = counts.findLastIndex((value) => value > 0);
-  if (firstUsed < 0) return null;
-  return (
-    <ol className="buckets" aria-label="Latency of all calls by bucket">
-      {counts.slice(firstUsed, lastUsed + 1).map((value, index) => {
-        const bound = bounds[firstUsed + index];
-        return (
-          <li key={index}>
-            <span className="muted nowrap">{bound === undefined ? "more" : `≤ ${duration(bound * 1000)}`}</span>
-            <span className="meter"><i style={{ width: `${(value / most) * 100}%` }} /></span>
-            <span className="end">{count(value)}</span>
-          </li>
-        );
-      })}
-    </ol>
-  );
-}
 
 const CALLS: Line[] = [
   { name: "calls/s", colour: "--chart-1", value: rate, fill: true },
@@ -99,7 +79,7 @@ function Performance({ detail, live }: { detail: FunctionDetail; live: Rate | un
       <Block title="Latency" note="of ten seconds each, while the console is open">
         <Chart label="Latency" times={times} series={[samples.map((sample) => sample.value.p50_ms), samples.map((sample) => sample.value.p95_ms), samples.map((sample) => sample.value.p99_ms)]} lines={LATENCY} format={duration} />
       </Block>
-      {figures ? <Block title="How long calls took"><Buckets bounds={figures.bounds_s} counts={figures.bucket_counts} /></Block> : null}
+      {figures ? <Block title="How long calls took"><Buckets bounds={figures.bounds_s} counts={figures.bucket_counts} label="Latency of all calls by bucket" format={(bound) => duration(bound * 1000)} /></Block> : null}
     </>
   );
 }

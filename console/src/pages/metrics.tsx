@@ -6,6 +6,7 @@ import { useLive } from "../api/live.ts";
 import type { Json, Sample } from "../api/types.ts";
 import type { Line } from "../parts/chart.tsx";
 import { Choice } from "../parts/choice.tsx";
+import { EngineSeriesList } from "../parts/engine-series.tsx";
 import { Chart } from "../parts/lazy-chart.tsx";
 import { Block, Empty, Facts, Failure, Head, Search, Segments, Waiting } from "../parts/page.tsx";
 import { usePlace } from "../parts/place.ts";
@@ -73,13 +74,15 @@ export default function MetricsPage() {
         {metrics.error ? <Failure error={metrics.error} retry={() => void metrics.refetch()} /> : null}
         {engine ? <Facts of={[["Calls since the start", count(engine.invocations.total)], ["Succeeded", count(engine.invocations.success)], ["Failed", count(engine.invocations.error)], ["Workers now", count(engine.workers.active)], ["Workers that left", count(engine.workers.deaths)], ["Average of kept spans", duration(engine.performance["avg_duration_ms"])]]} /> : null}
         {chosen.length > 0 ? <div className="cards wide-cards">{chosen.map((name) => <Series key={name} name={name} level={level} metric={metrics.data?.sdk_metrics.find((row) => row.name === name)} />)}</div> : null}
-        <div className="cards">
-          {ENGINE.map((chart) => (
-            <section key={chart.title} className="card">
-              <Block title={chart.title}><Chart label={chart.title} times={times} series={chart.of.map((of) => samples.rows.map(of))} lines={chart.lines} format={chart.format} /></Block>
-            </section>
-          ))}
-        </div>
+        {search ? null : (
+          <div className="cards">
+            {ENGINE.map((chart) => (
+              <section key={chart.title} className="card">
+                <Block title={chart.title}><Chart label={chart.title} times={times} series={chart.of.map((of) => samples.rows.map(of))} lines={chart.lines} format={chart.format} /></Block>
+              </section>
+            ))}
+          </div>
+        )}
         <Block title="Series of workers" note="choose up to eight">
           {metrics.data && names.length === 0 ? <Empty title="No worker sent a metric yet">The Python SDK sends the figures of its process each minute, and whatever you record with its meter.</Empty> : null}
           <ul className="names">
@@ -88,6 +91,7 @@ export default function MetricsPage() {
             ))}
           </ul>
         </Block>
+        <EngineSeriesList search={search} />
       </div>
     </>
   );

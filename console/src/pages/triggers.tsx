@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { Link } from "wouter";
 
-import { act, ApiError, call, get, request } from "../api/http.ts";
+import { act, ApiError, ask, call, get, request } from "../api/http.ts";
 import { useChanges } from "../api/live.ts";
 import { usePages } from "../api/pages.ts";
 import type { CallResult, Json, TriggerPage, TriggerRow } from "../api/types.ts";
@@ -21,6 +21,7 @@ import { Toggle } from "../parts/toggle.tsx";
 import { shellQuoted } from "../text/copies.ts";
 import { command } from "../text/commands.ts";
 import { parsed as fromJson } from "../text/editable.ts";
+import { exampleEvent } from "../text/event.ts";
 import { duration, moment, span } from "../text/format.ts";
 
 const TONES: Record<string, string> = { http: "info", cron: "warn", queue: "accent", "durable:subscriber": "accent", subscribe: "accent", state: "ok", stream: "ok" };
@@ -196,10 +197,29 @@ function EventTester({ row }: { row: TriggerRow }) {
   );
 }
 
+/** An event out of the schema that the trigger's type has for its calls, else out of that of the function. */
+function useExample(row: TriggerRow): string | null {
+  const found = useQuery({
+    queryKey: ["trigger-example", row.trigger_type, row.namespace, row.function_id],
+    retry: false,
+    staleTime: 60_000,
+    queryFn: async ({ signal }) => {
+      const info = (namespace: string): Promise<{ request_schema?: Json }> => ask("engine::triggers::info", { id: row.trigger_type, namespace }, signal);
+      const type = await info("default").catch(() => info(row.namespace)).catch(() => null);
+      if (type?.request_schema) return type.request_schema;
+      return (await ask<{ request_schema?: Json }>("engine::functions::info", { function_id: row.function_id, namespace: row.namespace }, signal)).request_schema ?? null;
+    },
+  });
+  const config = row.config && typeof row.config === "object" && !Array.isArray(row.config) ? row.config : {};
+  return exampleEvent(found.data, { ...config, ...(row.http ? { path: row.http.path, method: row.http.method } : {}), job_id: row.id });
+}
+
 /** The trigger's function, called as if its event had come: there is no trigger type that cannot be tried so. */
 function Fire({ row }: { row: TriggerRow }) {
   const may = useMay();
-  const [text, setText] = useState("{}");
+  const example = useExample(row);
+  const [typed, setTyped] = useState<string | null>(null);
+  const text = typed ?? example ?? "{}";
   const [problem, setProblem] = useState<Error | null>(null);
   const [answer, setAnswer] = useState<CallResult | null>(null);
   const [busy, setBusy] = useState(false);
@@ -226,7 +246,7 @@ function Fire({ row }: { row: TriggerRow }) {
   };
   return (
     <Block title="Fire it" note="calls its function with an event of yours; conditions are not asked">
-      <textarea className="area" aria-label="Event (JSON)" value={text} spellCheck={false} onChange={(event) => setText(event.target.value)} />
+      <textarea className="area" aria-label="Event (JSON)" value={text} spellCheck={false} onChange={(event) => setTyped(event.target.value)} />
       <div className="row">
         <button type="button" className="button" disabled={busy} onClick={() => void fire()}>{busy ? "Running…" : "Fire"}</button>
         <span className="grow" />

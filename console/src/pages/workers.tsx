@@ -1,9 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
-import { useMemo } from "react";
+import { useEffect, useMemo } from "react";
 import { Link } from "wouter";
 
 import { act, ask, get } from "../api/http.ts";
-import { useLive } from "../api/live.ts";
+import { useChanges, useLive } from "../api/live.ts";
 import type { Json, LogRow, WorkerDetail, WorkerRow } from "../api/types.ts";
 import { useNow } from "../parts/clock.ts";
 import { CopyButton } from "../parts/copy.tsx";
@@ -17,7 +17,7 @@ import { Spark } from "../parts/spark.tsx";
 import { Prose, Text } from "../parts/text.tsx";
 import { failed, toast } from "../parts/toast.tsx";
 import { Toggle } from "../parts/toggle.tsx";
-import { useHistory } from "../parts/history.ts";
+import { type Point, useHistory } from "../parts/history.ts";
 import { command } from "../text/commands.ts";
 import { age, bytes, count, duration, moment, percent, plural, span } from "../text/format.ts";
 import { sorted, type Sortable } from "../text/sorted.ts";
@@ -69,11 +69,31 @@ function facets(rows: WorkerRow[], of: (row: WorkerRow) => string): { value: str
   return [...counts].sort((a, b) => b[1] - a[1]).slice(0, 6).map(([value, number]) => ({ value, title: value, count: number }));
 }
 
+const HOUR_MS = 3_600_000;
+const GAUGES = { cpu: "iii.worker.cpu.percent", memory: "iii.worker.memory.rss", lag: "iii.worker.event_loop.lag_ms" };
+type Gauge = keyof typeof GAUGES;
+
+interface Reported { sdk_metrics: { data_points: { value?: number; attributes: [string, string][]; timestamp_unix_nano: number }[] }[] }
+
+/** What a worker reported before this page looked: the engine keeps it for an hour. */
+async function reported(id: string, gauge: Gauge, signal: AbortSignal): Promise<Point[]> {
+  const now = Date.now();
+  const { sdk_metrics: metrics } = await ask<Reported>("engine::metrics::list", { metric_name: GAUGES[gauge], start_time: now - HOUR_MS, end_time: now + HOUR_MS }, signal);
+  const points = metrics.flatMap((metric) => metric.data_points).filter((point) => point.attributes.some(([name, value]) => name === "worker.id" && value === id));
+  return points.flatMap(({ value, timestamp_unix_nano: nano }) => (value === undefined ? [] : [{ at: nano / 1e6, value }])).sort((a, b) => a.at - b.at);
+}
+
+function useGauge(row: WorkerRow, gauge: Gauge, value: number | null | undefined): number[] {
+  const at = row.latest_metrics?.timestamp_ms;
+  const earlier = useQuery({ queryKey: ["worker-past", row.id, gauge], enabled: value !== undefined && value !== null, staleTime: HOUR_MS, retry: false, queryFn: ({ signal }) => reported(row.id, gauge, signal) });
+  return useHistory(row.id, gauge, value, at, earlier.data);
+}
+
 function Load({ row }: { row: WorkerRow }) {
   const metrics = row.latest_metrics;
-  const cpu = useHistory(row.id, "cpu", metrics?.cpu_percent, metrics?.timestamp_ms);
-  const memory = useHistory(row.id, "memory", metrics?.memory_rss, metrics?.timestamp_ms);
-  const lag = useHistory(row.id, "lag", metrics?.event_loop_lag_ms, metrics?.timestamp_ms);
+  const cpu = useGauge(row, "cpu", metrics?.cpu_percent);
+  const memory = useGauge(row, "memory", metrics?.memory_rss);
+  const lag = useGauge(row, "lag", metrics?.event_loop_lag_ms);
   if (!metrics) return <p className="muted">This worker reports no figures. The Python SDK does by itself; others with their telemetry switched on.</p>;
   return (
     <div className="loads">
@@ -82,7 +102,7 @@ function Load({ row }: { row: WorkerRow }) {
           <div className="muted small-text">{name}</div>
           <div className="row">
             <span className="load-value">{value}</span>
-            <Spark values={history} label={`${name} while this page is open, now ${value}`} />
+            <Spark values={history} label={`${name}: ${plural(history.length, "value")} of the last hour, now ${value}`} />
           </div>
         </div>
       ))}
@@ -113,6 +133,12 @@ function Details({ row, onClose }: { row: WorkerRow; onClose: () => void }) {
   const may = useMay();
   const { ask: question, question: asked } = useConfirm();
   const detail = useQuery({ queryKey: ["worker", row.id, row.function_count], queryFn: ({ signal }) => get<WorkerDetail>("/api/v1/worker", { id: row.id }, signal) });
+  const { isError, refetch } = detail;
+  useChanges("functions", () => void refetch()); // one for another: as many as before
+  useEffect(() => {
+    if (isError) void refetch(); // the worker is there: its row has changed
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- only a change asks again
+  }, [row]);
   const functions = (detail.data?.functions ?? []).map((each) => (typeof each === "string" ? each : each.function_id)).sort();
   const name = row.name ?? row.id;
   const drain = (): void => question({

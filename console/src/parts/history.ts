@@ -1,24 +1,32 @@
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 
 const KEPT = 120;
-const histories = new Map<string, { at: number; values: number[] }>();
 const MOST = 2000;
+const NONE: Point[] = [];
 
-/** Values of one figure while the page is open: the server sends the newest only. */
-export function useHistory(id: string, name: string, value: number | null | undefined, at: number | null | undefined): number[] {
+/** A value, and when it was so: Unix milliseconds. */
+export interface Point { at: number; value: number }
+
+const histories = new Map<string, Point[]>();
+
+/** Values of one figure: `earlier` ones, then those that came while the page is open, as the server sends the newest only. */
+export function useHistory(id: string, name: string, value: number | null | undefined, at: number | null | undefined, earlier: Point[] = NONE): number[] {
   const key = `${id} ${name}`;
-  const [values, setValues] = useState<number[]>(() => histories.get(key)?.values ?? []);
+  const [seen, setSeen] = useState<Point[]>(() => histories.get(key) ?? NONE);
   useEffect(() => {
     if (value === null || value === undefined) return;
-    const known = histories.get(key) ?? { at: 0, values: [] };
+    const known = histories.get(key) ?? NONE;
     const when = at ?? Date.now();
-    if (when === known.at) return;
-    const next = { at: when, values: [...known.values, value].slice(-KEPT) };
+    if (when === known.at(-1)?.at) return;
+    const next = [...known, { at: when, value }].slice(-KEPT);
     if (histories.size >= MOST && !histories.has(key)) histories.clear();
     histories.set(key, next);
-    setValues(next.values);
+    setSeen(next);
   }, [key, value, at]);
-  return values;
+  return useMemo(() => {
+    const first = Math.floor(seen[0]?.at ?? Number.POSITIVE_INFINITY);
+    return [...earlier.filter((point) => Math.floor(point.at) < first), ...seen].slice(-KEPT).map((point) => point.value);
+  }, [earlier, seen]);
 }
 
 export interface Past<Value> { at: number; value: Value }

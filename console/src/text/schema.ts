@@ -48,6 +48,7 @@ export function resolved(schema: Schema, root: Schema, depth = 0): Schema {
   if (choices) {
     const real = choices.filter((choice) => isSchema(choice) && choice.type !== "null");
     const only = real[0];
+    if (real.length > 1 && real.every((choice) => Array.isArray(choice.enum))) return { ...schema, anyOf: [], oneOf: [], allOf: [], enum: real.flatMap((choice) => choice.enum ?? []) };
     if (real.length === 1 && only) return { ...schema, anyOf: [], oneOf: [], allOf: [], ...resolved(only, root, depth + 1), ...(schema.description ? { description: schema.description } : {}) };
   }
   return schema;
@@ -92,4 +93,12 @@ export function template(schema: Schema, root: Schema = schema, depth = 0): Json
     default:
       return Array.isArray(plain.type) || plain.type === undefined ? null : {};
   }
+}
+
+/** What a form begins with that shows all members: each with its default, those that are required with a value to begin with. */
+export function beginning(schema: Schema): Json {
+  const plain = resolved(schema, schema);
+  const required = template(schema);
+  const defaults = Object.entries(plain.properties ?? {}).flatMap(([name, member]) => (isSchema(member) && member.default !== undefined && member.default !== null ? [[name, member.default]] : []));
+  return { ...(Object.fromEntries(defaults) as Record<string, Json>), ...(required && typeof required === "object" && !Array.isArray(required) ? required : {}) };
 }

@@ -10,6 +10,7 @@ class Refusal(Exception):
     """A request is not served: HTTP status, text for people, code for the page."""
 
     def __init__(self, status: int, text: str, code: str | None = None, retry_after_s: int | None = None) -> None:
+        text = text.encode(errors="replace").decode()  # what a header says need not be UTF-8
         super().__init__(text)
         self.status = status
         self.text = text

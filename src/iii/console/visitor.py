@@ -41,7 +41,9 @@ class Visitor:
 
     def repeats_csrf(self, given: str | None) -> bool:
         """Whether a request is from a page that could read the answer of `session`."""
-        return self.csrf is None or (given is not None and hmac.compare_digest(given.encode(), self.csrf.encode()))
+        if self.csrf is None:
+            return True
+        return given is not None and hmac.compare_digest(given.encode(errors="replace"), self.csrf.encode())
 
     def when_ended(self, told: Callable[[], None]) -> Callable[[], None]:
         """Have the end of the login told, at once if it is over; returns how to stop that."""

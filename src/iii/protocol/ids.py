@@ -13,29 +13,33 @@ _PLACES = [at for at, digit in enumerate(_FORM) if digit in b"xy"]
 _VARIANT = bytes.maketrans(b"0123456789abcdef", b"89ab" * 4)
 
 
-def _random_ids() -> Iterator[str]:
+def _random_ids() -> list[str]:
     """Many at once, digit by digit for all of them: each draw from the system costs more than all the rest."""
     text = bytearray(_FORM * _AT_ONCE)
-    while True:
-        digits = hexlify(os.urandom(16 * _AT_ONCE))
-        for number, at in enumerate(_PLACES):
-            column = digits[number::32]
-            text[at :: len(_FORM)] = column.translate(_VARIANT) if _FORM[at] == ord("y") else column
-        yield from text.decode().split()
+    digits = hexlify(os.urandom(16 * _AT_ONCE))
+    for number, at in enumerate(_PLACES):
+        column = digits[number::32]
+        text[at :: len(_FORM)] = column.translate(_VARIANT) if _FORM[at] == ord("y") else column
+    return text.decode().split()
 
 
-_next = _random_ids()
+_ids: list[str] = []
 
 
 def new_id() -> str:
-    """A random id. Of one thread at a time: the event loop's."""
-    return next(_next)
+    """A random id. From any thread."""
+    while True:
+        try:
+            return _ids.pop()
+        except IndexError:
+            _ids.extend(_random_ids())
 
 
 _SPANS_AT_ONCE = 128
 _span_ends: list[str] = []
 _traceparents: list[str] = []
 if hasattr(os, "register_at_fork"):  # the parent's are not for the child
+    os.register_at_fork(after_in_child=_ids.clear)
     os.register_at_fork(after_in_child=_span_ends.clear)
     os.register_at_fork(after_in_child=_traceparents.clear)
 

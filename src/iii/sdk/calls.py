@@ -118,7 +118,12 @@ class PendingCalls:
         self._waiting: dict[str, Waiter] = {}
         self._refusal: Refusal | None = None
         self.ended = False
+        self.begin_ids()
+
+    def begin_ids(self) -> str:
+        """The first of all ids; again once `new_id` has stopped: an error in its midst, as of a deep recursion, stops it for ever."""
         self.new_id = Counted().next
+        return self.new_id()
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import FunctionType, MethodType
 
 import msgspec
 
@@ -11,7 +12,14 @@ from iii.protocol.telemetry import TelemetryKind
 from iii.sdk.span import ActiveSpan
 from iii.sdk.span_frames import SCOPE
 
-_encode = msgspec.msgpack.Encoder(enc_hook=lambda _: None).encode  # of a span all that is not for the engine comes last
+
+def _left_out(value: object) -> None:
+    """What takes a span that has ended: of a span all that is not for the engine comes last. Raises TypeError."""
+    if not isinstance(value, FunctionType | MethodType):
+        raise TypeError(f"{type(value).__name__} cannot be sent with a span")
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_left_out).encode
 
 
 def compact_frame(resource: Mapping[str, str], spans: Sequence[ActiveSpan]) -> bytes | None:

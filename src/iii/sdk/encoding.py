@@ -136,11 +136,15 @@ def _too_deep() -> InvalidRequest:
 
 
 def _with_surrogates(value: Any) -> bytes:
-    """A lone surrogate, which JSON can carry as an escape."""
-    text = json.dumps(msgspec.to_builtins(value, str_keys=True, enc_hook=to_plain))
+    """A lone surrogate, which JSON can carry as an escape; written as the encoder writes."""
+    text = _dumped(msgspec.to_builtins(value, str_keys=True, enc_hook=to_plain))
     if "NaN" in text or "Infinity" in text:  # which JSON cannot
-        text = json.dumps(json.loads(text, parse_constant=lambda _: None))
+        text = _dumped(json.loads(text, parse_constant=lambda _: None))
     return text.encode()
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 # -- what only a type can declare ---------------------------------------------------------------------------------

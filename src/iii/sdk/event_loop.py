@@ -34,28 +34,40 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     loop = new_loop()
     try:
         asyncio.set_event_loop(loop)
+        task = loop.create_task(main)
         try:
-            loop.run_until_complete(main)
+            loop.run_until_complete(task)
         finally:
-            loop.run_until_complete(_end(loop))
+            loop.run_until_complete(_end(loop, task))
     finally:
         asyncio.set_event_loop(None)
         loop.close()
 
 
-async def _end(loop: asyncio.AbstractEventLoop) -> None:
+async def _end(loop: asyncio.AbstractEventLoop, main: asyncio.Task[None]) -> None:
+    if not main.done():  # something has raised in the midst of the loop, such as a signal handler of the program
+        main.cancel()  # it drains and stops, which has its own time
+        await asyncio.wait((main,))
+        _tell(loop, main)
+    elif not main.cancelled():
+        main.exception()  # is raised already
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
     if left:
         ended, stuck = await asyncio.wait(left, timeout=END_S)
         for task in ended:
-            if not task.cancelled() and (error := task.exception()) is not None:
-                text = "unhandled exception of a task at the end of the app"
-                loop.call_exception_handler({"message": text, "exception": error, "task": task})
+            _tell(loop, task)
         if stuck:
             names = {getattr(task.get_coro(), "__qualname__", task.get_name()) for task in stuck}
             TASKS_CUT_OFF(tasks=sorted(names)[:SHOWN], waited_s=END_S)
     closing = asyncio.ensure_future(loop.shutdown_asyncgens())
     await asyncio.wait((closing,), timeout=END_S)
     closing.cancel()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
+    """What it has ended with, if that is an error."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        text = "unhandled exception of a task at the end of the app"
+        loop.call_exception_handler({"message": text, "exception": error, "task": task})

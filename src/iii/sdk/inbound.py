@@ -91,6 +91,7 @@ PROVIDER_FAILED = LogEvent(
 )  # fmt: skip
 
 FUNCTION_CONFLICT = "FUNCTION_NAMESPACE_CONFLICT"
+PROVIDER_THREADS = 32  # sync providers of one worker that work at once
 
 
 class Inbound:
@@ -117,6 +118,7 @@ class Inbound:
         self._rejected = rejected
         self._drained = drained
         self._tasks: set[asyncio.Task[None]] = set()
+        self._threads = asyncio.Semaphore(PROVIDER_THREADS)
         self._stopping = False
 
     def receive(self, data: bytes) -> None:
@@ -249,7 +251,7 @@ class Inbound:
                 metadata=read_plain(message.metadata),
                 namespace=message.namespace,
             )
-            await _ask(trigger_type.provider.register_trigger, config)
+            await self._ask(trigger_type.provider.register_trigger, config)
             trigger_type.bindings[message.id] = config
         except BaseException as error:
             self._raise_if_stopped(error)
@@ -263,12 +265,20 @@ class Inbound:
     async def _unbind(self, message: UnregisterTrigger, trigger_type: TriggerType) -> None:
         config = trigger_type.bindings.pop(message.id, None) or TriggerConfig(id=message.id, function_id="")
         try:
-            await _ask(trigger_type.provider.unregister_trigger, config)
+            await self._ask(trigger_type.provider.unregister_trigger, config)
         except BaseException as error:
             self._raise_if_stopped(error)
             log_failure(
                 PROVIDER_FAILED, error, trigger_type=message.trigger_type, trigger=message.id, step="unregister"
             )
+
+    async def _ask(self, method: Callable[[TriggerConfig], Any], config: TriggerConfig) -> None:
+        """A sync provider runs in a thread: it may block, or call the SDK's blocking methods. Raises what it raises."""
+        if inspect.iscoroutinefunction(method):
+            await awaited(method(config))
+        else:
+            async with self._threads:  # thousands of triggers come at once when it connects
+                await in_thread(method, config)
 
     def _raise_if_stopped(self, error: BaseException) -> None:
         if self._stopping and issubclass(type(error), asyncio.CancelledError):
@@ -284,11 +294,3 @@ def _refusal(error: BaseException) -> ErrorBody:
         return ErrorBody(body.code, body.message)
     told = shown(error) if issubclass(type(error), ValueError) else ""
     return ErrorBody(TriggerRegistrationFailed.code, told or body.message)
-
-
-async def _ask(method: Callable[[TriggerConfig], Any], config: TriggerConfig) -> None:
-    """A sync provider runs in a thread: it may block, or call the SDK's blocking methods. Raises what it raises."""
-    if inspect.iscoroutinefunction(method):
-        await awaited(method(config))
-    else:
-        await in_thread(method, config)

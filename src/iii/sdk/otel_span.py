@@ -12,6 +12,7 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import Span
 
+from iii.protocol.traceback_text import shown
 from iii.protocol.tracecontext import baggage_values
 from iii.sdk.span import ERROR, OK, ActiveSpan
 from iii.sdk.trace_context import TraceContext
@@ -47,12 +48,13 @@ class JoinedSpan(Span):
         self._span.add_event(name, dict(attributes or {}), timestamp)
 
     def update_name(self, name: str) -> None:
-        self._span.name = name
+        self._span.name = shown(name)
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         code = status.status_code if isinstance(status, Status) else status
         self._span.status = _CODES.get(code, self._span.status)
-        self._span.description = (status.description if isinstance(status, Status) else description) or ""
+        told: object = status.description if isinstance(status, Status) else description
+        self._span.description = shown(told) if told else ""
 
     def record_exception(
         self,

@@ -4,7 +4,7 @@ import asyncio
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import Raw, Struct
@@ -36,6 +36,7 @@ from iii.sdk.started_call import Call
 from iii.sdk.trace_context import current_trace
 
 _KEYS = frozenset(TriggerRequest.__annotations__)
+_OPTIONS = ("action", "timeout_ms", "metadata", "namespace")
 
 
 Receive = Callable[[bytes, str, str | None], Any]  # of result, function_id and invocation_id
@@ -96,8 +97,7 @@ class OutgoingCalls:
         if len(request) != 2 or "payload" not in request:  # nearly all have just that and the function
             if not _KEYS.issuperset(request):
                 warn_of_unknown_keys(request, _KEYS, "the request of trigger()")
-            given, wanted_ms = request.get("action"), request.get("timeout_ms")
-            metadata, namespace = request.get("metadata"), request.get("namespace")
+            given, wanted_ms, metadata, namespace = map(cast(Any, request).get, _OPTIONS)
         function_id = request.get("function_id") or required(request, "function_id", "the request of trigger()")
         if not isinstance(function_id, str):
             raise TypeError(f"function_id must be str, got {type(function_id).__name__}")
@@ -109,16 +109,18 @@ class OutgoingCalls:
         around = running.get()
         if around is not None and around.deadline is not None and not wanted_ms and action is None:
             timeout_ms, told_ms = _within(around, timeout_ms, function_id)
-        invocation_id = None if isinstance(action, Void) else self.pending.new_id()
+        try:
+            invocation_id = None if isinstance(action, Void) else self.pending.new_id()
+        except StopIteration:
+            invocation_id = self.pending.begin_ids()
         receive = None if action is None and returns is Any else self._receive(action, returns)
-        payload = request.get("payload")
         if namespace is not None or self._namespace is not None or function_id.startswith(OF_THE_ENGINE):
             namespace = target_namespace(namespace, function_id, self._namespace, "TriggerRequest.namespace")
         span = self._new_span(function_id) if self._new_span is not None else None
         trace = span if span is not None else current_trace.get()
         message = InvokeFunction(
             function_id,
-            NULL if payload is None else payload,
+            NULL if (payload := request.get("payload")) is None else payload,
             invocation_id,
             trace.traceparent if trace is not None else None,
             trace.baggage if trace is not None else None,
@@ -129,10 +131,9 @@ class OutgoingCalls:
         )
         if around is not None and around.observe_depth:
             message.observe_depth = Raw(b"%d" % around.observe_depth)
+        undeclared = payload if metadata is None else {"payload": payload, "metadata": metadata}
         try:
-            encoded = encode_outgoing(
-                message, payload if metadata is None else {"payload": payload, "metadata": metadata}
-            )
+            encoded = encode_outgoing(message, undeclared)
         except BaseException as error:
             if span is not None:
                 span.ended(error)

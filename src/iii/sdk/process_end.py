@@ -118,9 +118,13 @@ def serve_on_after_main(worker: Served) -> None:
 
 def bound_end(until_s: float) -> None:
     """After the main program threads of a pool keep the process until this moment of `time.monotonic()`, and no longer."""
-    _hook_end()
-    _life.main = _life.main or _outermost_frame_of_main()
     _life.until_s = max(_life.until_s, until_s)
+    try:
+        _hook_end()
+    except RuntimeError:  # it is over already, and waits for the thread that calls, among others
+        end_without_them(_life.until_s, _code_of_the_end)
+        return
+    _life.main = _life.main or _outermost_frame_of_main()
 
 
 def _hook_end() -> None:

@@ -221,8 +221,10 @@ async def test_wrong_parameters_are_named(browser: Browser, path: str) -> None:
 
 async def test_texts_that_attack_are_only_texts(browser: Browser, place: Place) -> None:
     """Whatever a worker says of itself comes out as it went in, as JSON and never as a page."""
-    options = iii.InitOptions(worker_name=HOSTILE, worker_description=HOSTILE, otel={"enabled": False})
+    options = iii.InitOptions(worker_description=HOSTILE, otel={"enabled": False})
     async with iii.connect_worker(place.engine.url, options) as hostile:
+        named = {"name": HOSTILE, "runtime": "python"}  # as a worker of another maker may call itself: ours refuses it
+        await hostile.trigger_async({"function_id": "engine::workers::register", "payload": named})
         hostile.register_function(
             "hostile::f", lambda data: data, description=HOSTILE * 100, metadata={HOSTILE: HOSTILE}
         )

@@ -244,6 +244,28 @@ def test_09_check_32_what_hangs_below_a_handler_does_not_keep_the_process(engine
     assert "Process exits while threads of `asyncio.to_thread` run (threads=1, running=" in threads
 
 
+def test_09_check_32_an_app_on_a_thread_that_outlives_the_main_program_ends_in_order(start: Start) -> None:
+    """Then it is too late to have something done at the end of the main program."""
+    process = start(
+        "",
+        """
+        import iii.sdk.app_process
+        options = iii.InitOptions(reconnection_config=iii.ReconnectionConfig(max_retries=0), enable_metrics_reporting=False)
+        app = iii.App("late", options=options)
+        def serve() -> None:
+            threading.main_thread().join()
+            try:
+                app.run("ws://127.0.0.1:1")
+            except SystemExit as error:
+                print(error, flush=True)
+        """,
+        "threading.Thread(target=serve).start()",
+    )
+    code, printed, complaints = ended(process)
+    assert (code, printed) == (0, "Error: Connection to ws://127.0.0.1:1 failed after max retries\n")
+    assert "Traceback" not in complaints
+
+
 @pytest.mark.parametrize("hook", ["app.on_start(hook)", "app.dependency(hook)"])
 def test_11_s4_a_start_that_catches_its_cancel_does_not_serve(engine: FakeEngine, start: Start, hook: str) -> None:
     process = start(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from iii.console.gate import ConsoleGate
@@ -42,6 +43,7 @@ def test_own_requests_come_in(method: str, headers: dict[str, str]) -> None:
         ("POST", {"Host": "localhost:1", "Origin": "null"}, "FOREIGN_ORIGIN"),
         ("POST", {"Host": "localhost:1", "Origin": "http://[half"}, "FOREIGN_ORIGIN"),
         ("POST", {"Host": "localhost:1", "Origin": "file://localhost:1"}, "FOREIGN_ORIGIN"),
+        ("POST", {"Host": "localhost:1", "Origin": "http://\udcff"}, "FOREIGN_ORIGIN"),  # a byte that is no UTF-8
         ("DELETE", {"Host": "localhost:1", "Sec-Fetch-Site": "same-site"}, "FOREIGN_ORIGIN"),
     ],
 )
@@ -49,3 +51,4 @@ def test_others_are_refused(method: str, headers: dict[str, str], code: str) -> 
     with pytest.raises(Refusal) as refused:
         GATE.check(method, headers)
     assert refused.value.code == code
+    assert msgspec.json.encode(refused.value.body())

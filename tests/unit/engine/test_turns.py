@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from iii.engine.trigger_types import TriggerType
-from iii.engine.turns import LOOKED, STEPS, TURN_S, Turns
+from iii.engine.turns import STEPS, TURN_S, Turns
 from iii.testing import FakeClock, MemoryEngine, MemoryLink
 
 MANY = 3 * STEPS
@@ -41,16 +41,16 @@ def test_a_turn_ends_within_a_share_when_its_time_is_over(clock: FakeClock) -> N
     turns = Turns(slow)
 
     def working(at: int) -> Iterator[None]:
-        for _ in range(4 * LOOKED):
-            slow.passed += 1.01 * TURN_S / LOOKED
+        for _ in range(4):
+            slow.passed += 1.01 * TURN_S
             did[at] += 1
             yield
 
     assert not turns.go(working(0))
     assert not turns.go(working(1))
-    assert did == [LOOKED, 0]
+    assert did == [1, 0]
     slow.advance(1)
-    assert did == [4 * LOOKED, 4 * LOOKED]
+    assert did == [4, 4]
 
 
 def test_a_work_that_leaves_a_larger_one_behind_is_done(clock: FakeClock) -> None:

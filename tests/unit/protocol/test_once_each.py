@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -29,6 +31,19 @@ def test_ids_are_uuids_and_unique() -> None:
     ids = [new_id() for _ in range(1000)] + [counted.next() for _ in range(10_000)]
     assert len(set(ids)) == len(ids)
     assert all(str(uuid.UUID(each)) == each and uuid.UUID(each).version == 4 for each in ids[::10])
+
+
+def test_ids_are_made_on_several_threads_at_once() -> None:
+    """Workers of one process have a loop and a thread each."""
+    made: list[list[str]] = []
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            made += pool.map(lambda _: [new_id() for _ in range(5_000)], range(8))
+    finally:
+        sys.setswitchinterval(before)
+    assert len({each for ids in made for each in ids}) == 40_000
 
 
 async def test_a_set_of_tasks_waits_for_all_and_logs_failures(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,13 +2,16 @@
 
 import asyncio
 import gc
+import sys
 import uuid
 import weakref
-from contextlib import closing
+from contextlib import closing, suppress
+from typing import Any
 
 import pytest
 
 import iii
+from iii.protocol.ids import Counted
 from iii.protocol.messages import InvocationResult
 from iii.sdk.calls import BlockedThread, ForeignFuture, LoopFuture, Mailbox, Outcome, PendingCalls
 from iii.sdk.core import WorkerCore
@@ -121,6 +124,31 @@ async def test_a_loop_that_called_is_not_kept() -> None:
     await asyncio.to_thread(asyncio.run, call())
     gc.collect()
     assert [each() for each in called] == [None]
+
+
+def test_calls_go_on_after_one_in_which_the_ids_were_stopped() -> None:
+    """By an error in the midst of them, such as that of a recursion that is too deep: an iterator of C ends for ever then."""
+    with closing(asyncio.new_event_loop()) as loop:
+        caller = WorkerCore("ws://127.0.0.1:1", iii.InitOptions(), loop).caller
+        pending = caller.pending
+
+        def at_depth(left: int) -> str:
+            return pending.new_id() if not left else at_depth(left - 1)
+
+        room = sys.getrecursionlimit()
+        while True:  # one of the depths is that where the ids have no room, and nothing before them
+            pending.new_id = Counted().next
+            try:
+                at_depth(room)
+                break
+            except RecursionError:
+                room -= 1
+                with suppress(StopIteration):
+                    pending.new_id()
+                    continue
+                break
+        ids = {caller.prepare({"function_id": "f", "payload": None}, Any).invocation_id for _ in range(2)}
+        assert len(ids - {None}) == 2
 
 
 def test_a_closed_loop_loses_its_letters_silently() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
+from json import loads
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,6 +87,19 @@ def test_17_9_a_span_that_no_compact_frame_holds_leaves_as_otlp(recorder: SpanRe
     assert [frame[:4] for frame in sent] == [b"OTLP", b"OTLP"]
 
 
+def test_17_9_a_span_that_is_no_record_costs_only_itself(recorder: SpanRecorder, sent: list[bytes]) -> None:
+    """Of a frame with it the engine would drop the others too."""
+    odd: Any = recorder.call_span("f")
+    odd.description = ValueError("no text")
+    odd.end()
+    call("g")(recorder)
+    recorder.flush()
+    (frame,) = sent
+    assert frame[:4] == b"OTLP"
+    assert b"call g" in frame
+    assert b"call f" not in frame
+
+
 @pytest.mark.parametrize("large", [run(b'"%b"' % (b"x" * BATCH_BYTES)), failed], ids=["payload", "error"])
 def test_17_9_a_span_with_too_much_in_it_takes_those_of_its_batch_along(
     recorder: SpanRecorder, sent: list[bytes], large: Act
@@ -114,21 +128,26 @@ def test_17_9_all_that_has_ended_leaves_in_frames_of_one_batch(recorder: SpanRec
     assert [len(read(frame[4:]).spans) for frame in sent] == [BATCH_SPANS, 1]
 
 
-def test_17_9_an_answer_tells_no_trace_and_its_span_has_the_result(recorder: SpanRecorder, sent: list[bytes]) -> None:
-    """Whatever the ids are."""
+@pytest.mark.parametrize(
+    ("result", "json"), [({"result": None}, b'{"result":null}'), ({"text": "\ud800"}, b'{"text":"\\ud800"}')]
+)
+def test_17_9_an_answer_tells_no_trace_and_its_span_has_the_result(
+    recorder: SpanRecorder, sent: list[bytes], result: Any, json: bytes
+) -> None:
+    """Whatever the ids are, and the texts."""
     odd = 'f",","result":"x\\'
     message = InvokeFunction(odd, msgspec.Raw(b"1"), odd, traceparent=f"{PARENT}-01")
     handler: Any = SimpleNamespace(declares_result=False)
 
-    answer = success(handler, message, {"result": None}, handled(recorder, message))
+    answer = success(handler, message, result, handled(recorder, message))
 
     assert answer is not None
-    assert msgspec.json.decode(answer) == {
-        "type": "invocationresult", "invocation_id": odd, "function_id": odd, "result": {"result": None},
+    assert loads(answer) == {
+        "type": "invocationresult", "invocation_id": odd, "function_id": odd, "result": result,
     }  # fmt: skip
     recorder.flush()
     (span,) = read(sent[0][4:]).spans
-    assert (span.parent, span.traceparent[:36], span.went) == (f"{PARENT}-01", PARENT[:36], b'{"result":null}')
+    assert (span.parent, span.traceparent[:36], span.went) == (f"{PARENT}-01", PARENT[:36], json)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -61,6 +62,41 @@ def test_the_error_of_main_is_raised_and_that_of_a_task_is_logged(caplog: pytest
     with pytest.raises(ValueError, match="of main"):
         event_loop.run(main())
     assert "unhandled exception of a task at the end of the app" in caplog.text
+
+
+@pytest.mark.parametrize("error", [None, ValueError("while it stops")])
+def test_09_s3_3_an_exit_in_the_midst_of_the_loop_leaves_main_its_time(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    """As of a signal handler of the program: main drains and stops, and is no task that hangs."""
+    monkeypatch.setattr(event_loop, "END_S", 0.01)
+    told: list[str] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_soon(sys.exit, 3)
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.1)
+            told.append("stopped")
+            if error is not None:
+                raise error
+
+    with pytest.raises(SystemExit) as caught:
+        event_loop.run(main())
+    assert caught.value.code == 3
+    assert told == ["stopped"]
+    assert not [name for name, _ in events(caplog) if name == "sdk.tasks_cut_off"]
+    assert ("while it stops" in caplog.text) == (error is not None)
+
+
+def test_an_exit_of_main_itself_is_raised() -> None:
+    async def main() -> None:
+        raise SystemExit(4)
+
+    with pytest.raises(SystemExit) as caught:
+        event_loop.run(main())
+    assert caught.value.code == 4
 
 
 def test_a_task_that_does_not_stop_is_named(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

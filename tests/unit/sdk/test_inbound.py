@@ -1,6 +1,7 @@
 """Whatever an engine sends, reading it never raises and never stops the next message (08 §4.8)."""
 
 import asyncio
+import threading
 from typing import Any
 
 import msgspec
@@ -12,8 +13,9 @@ from iii.protocol.errors import InvocationError
 from iii.protocol.messages import InvokeFunction, RegistrationRejected, WorkerRegistered
 from iii.protocol.observe_messages import FunctionRegistered, ObserverAdded, ObserveResult, ObserverStateChanged
 from iii.sdk.calls import BlockedThread, PendingCalls
-from iii.sdk.inbound import Inbound
-from iii.sdk.registrations import Registrations
+from iii.sdk.inbound import PROVIDER_THREADS, Inbound
+from iii.sdk.providers import TriggerConfig, TriggerHandler
+from iii.sdk.registrations import Registrations, TriggerType
 
 KINDS = [
     "invokefunction", "invocationresult", "registertrigger", "unregistertrigger", "triggerregistrationresult",
@@ -48,10 +50,11 @@ class Ears:
         self.sent: list[bytes] = []
         self.told: list[Any] = []
         self.pending = PendingCalls()
+        self.registrations = Registrations()
         self.inbound = Inbound(
             self.pending,
             self,  # type: ignore[arg-type]
-            Registrations(),
+            self.registrations,
             self.sent.append,
             self,  # type: ignore[arg-type]
             self.told.append,
@@ -116,3 +119,47 @@ def test_attack_3_an_answer_without_a_type_that_can_be_read_ends_its_call() -> N
     with pytest.raises(InvocationError, match="unreadable answer"):
         waiter.wait(1000)
     assert not ears.sent
+
+
+class SlowProvider(TriggerHandler):
+    """Each trigger waits until all may go on."""
+
+    def __init__(self) -> None:
+        self.goes_on = threading.Event()
+        self.full = threading.Semaphore(0)
+        self.at_once = self.most = 0
+        self._lock = threading.Lock()
+
+    def register_trigger(self, config: TriggerConfig) -> None:
+        with self._lock:
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+        self.full.release()
+        self.goes_on.wait(60)
+        with self._lock:
+            self.at_once -= 1
+
+    def unregister_trigger(self, config: TriggerConfig) -> None: ...
+
+
+async def test_a_sync_provider_works_on_few_of_thousands_of_triggers_at_once() -> None:
+    """They come at once when it connects: a thread for each is more than a system has."""
+    ears, provider = Ears(), SlowProvider()
+    ears.registrations.trigger_types["slow"] = TriggerType(b"", provider)
+    for number in range(3 * PROVIDER_THREADS):
+        trigger = {
+            "type": "registertrigger",
+            "id": f"t{number}",
+            "trigger_type": "slow",
+            "function_id": "f",
+            "config": 1,
+        }
+        ears.inbound.receive(msgspec.json.encode(trigger))
+    for _ in range(PROVIDER_THREADS):
+        assert await asyncio.to_thread(provider.full.acquire, timeout=60)
+    provider.goes_on.set()
+    async with asyncio.timeout(60):
+        while len(ears.sent) < 3 * PROVIDER_THREADS:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    assert provider.most == PROVIDER_THREADS
+    await ears.inbound.stop()

@@ -42,6 +42,7 @@ class Signals:
 
     Attributes:
         unread: who takes a frame of spans as it is; None: somebody wants each span as it comes.
+        crowded: whether so much waits to be kept that nothing more should come for now; it is asked again soon.
         watched: whether somebody wants to know of spans as they come, open ones too.
         looking: called by whoever is about to look at spans: what makes them tells of those that it has held back, open ones too.
     """
@@ -52,4 +53,5 @@ class Signals:
         self.metrics: Listeners[[Sequence[Metric], Source]] = Listeners()
         self.looking: Listeners[[]] = Listeners()
         self.unread: Callable[[], Callable[[UnreadSpans], None] | None] = lambda: None
+        self.crowded: Callable[[], bool] = lambda: False
         self.watched = False

@@ -20,6 +20,7 @@ from iii.modules.observability.ingest.frames import (
     cut_metrics,
     cut_spans,
     frame_of,
+    is_dense,
     span_marks,
     tidy_frame,
 )
@@ -64,6 +65,7 @@ FRAME_DROPPED = LogEvent(
 
 SMALL_BYTES = 16 * KIB  # read at once if none waits; larger ones wait for a turn of their own
 LARGE_BYTES = 512 * KIB  # more is cut into pieces by another process; so much can be read in one step
+CROWDED_S = 0.001  # for which what packs spans has its turns
 TURN_S = 0.004  # of one turn; the piece that is being read is read to its end
 
 _REFUSED = {
@@ -72,6 +74,7 @@ _REFUSED = {
     TelemetryKind.LOGS: LOGS_REFUSED,
     TelemetryKind.COMPACT_SPANS: SPANS_REFUSED,
 }
+_BY_ITEMS = (TelemetryKind.SPANS, TelemetryKind.LOGS)  # of which one item may hold all that there is
 _CUT = {TelemetryKind.SPANS: cut_spans, TelemetryKind.METRICS: cut_metrics, TelemetryKind.LOGS: cut_logs}
 
 R = TypeVar("R")
@@ -129,7 +132,7 @@ class Ingest:
         if self._stopped or not config.enabled or (kind is TelemetryKind.LOGS and not config.logs_enabled):
             return
         idle = self._turn_due is None and not self._elsewhere
-        if idle and len(payload) <= SMALL_BYTES:
+        if idle and len(payload) <= SMALL_BYTES and not self._signals.crowded():
             for _ in self._read(kind, payload):
                 pass
         elif self._waiting and self._waiting_bytes + len(payload) > TELEMETRY_WAITING_BYTES:
@@ -141,14 +144,17 @@ class Ingest:
             if idle:
                 self._go_on()
 
-    def _go_on(self) -> None:
-        self._turn_due = self._clock.call_at(self._clock.now(), self._turn)
+    def _go_on(self, after_s: float = 0.0) -> None:
+        self._turn_due = self._clock.call_at(self._clock.now() + after_s, self._turn)
 
     def _turn(self) -> None:
         """Read on for a while; others have their turn before the next one."""
         self._turn_due = None
         until = self._clock.now() + TURN_S
         while not self._elsewhere:
+            if self._signals.crowded():
+                self._go_on(CROWDED_S)
+                return
             for _ in self._reading:
                 if self._clock.now() >= until:
                     self._go_on()
@@ -163,6 +169,9 @@ class Ingest:
     def _begin(self, kind: TelemetryKind, payload: bytes) -> None:
         size = len(payload)
         self._waiting_bytes -= size
+        if kind in _BY_ITEMS and SMALL_BYTES < size <= LARGE_BYTES and is_dense(payload):
+            self._cut(kind, payload)
+            return
         if kind is TelemetryKind.SPANS and size <= LARGE_BYTES and self._kept_unread(payload):
             return
         if kind is TelemetryKind.COMPACT_SPANS:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Any
 
 from iii.modules.observability.records import Attributes, Resource, Span
 from iii.modules.observability.signals import UnreadSpans
 from iii.modules.observability.spans.row import SHARED_BYTES
 from iii.modules.observability.spans.store import SpanStore
-from iii.protocol.limits import MIB
+from iii.protocol.limits import KIB, MIB
 
 WAITING_SPANS = 12_500
 WAITING_BYTES = 16 * MIB
@@ -20,6 +21,7 @@ _ID_CHARACTERS = 64
 _PAIR_BYTES = 150
 _SHARED_PAIR_BYTES = 20
 _AT_ONCE = 4  # packed in one step: some 30 us
+_BYTES_AT_ONCE = 16 * KIB  # of them, unless one has more: secrets are looked for in each
 _TAKEN = 256  # a dict is slow to give its first ones
 _SLACK = 4  # a store may hold a part more than it keeps: then many leave in one go
 
@@ -52,6 +54,11 @@ class Arrivals:
 
     def __len__(self) -> int:
         return self._count + self._unread + len(self._packing)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more would soon have to be packed at once, whatever else waits: a frame may take a tenth of a second."""
+        return self.bytes > self._most_bytes + self._most_bytes // 2 and len(self) > 0
 
     def limit(self) -> None:
         """As the store is limited now."""
@@ -117,7 +124,7 @@ class Arrivals:
     def settled(self) -> Iterator[None]:
         """Steps that pack all that waits now."""
         left = len(self)
-        while left > 0 and (packed := self._pack(_AT_ONCE)):
+        while left > 0 and (packed := self._pack(_AT_ONCE, _BYTES_AT_ONCE)):
             left -= packed
             yield
 
@@ -128,29 +135,35 @@ class Arrivals:
         self._reading = iter(())
         self.bytes = self._repeats = self._count = self._unread = 0
 
-    def _pack(self, count: int) -> int:
-        """How many were packed."""
-        some = self._taken(count)
+    def _pack(self, most: int, most_bytes: float = inf) -> int:
+        """How many were packed; 0: there are none."""
+        some = self._taken(most, most_bytes)
         self._store.add(some)
         return len(some)
 
-    def _taken(self, count: int) -> list[Span]:
-        """Some of the oldest, which wait no more; none: there are none."""
-        packing = self._packing
-        while len(packing) < count:
+    def _taken(self, most: int, most_bytes: float) -> list[Span]:
+        """Some of the oldest, one at least, which wait no more; none: there are none. Of a frame no more than one step is read."""
+        packing, begun = self._packing, False
+        while len(packing) < most and not (begun and packing):
             if (spans := next(self._reading, None)) is not None:
                 packing.extend([(span, self._unread_weight) for span in spans])
                 self._unread -= len(spans)
+                begun = True
             elif self._unread:  # the frame could not be read after all
                 self.bytes -= self._unread * self._unread_weight
                 self._unread = 0
             elif self._waiting:
-                self._take(max(count, _TAKEN))
+                self._take(max(most, _TAKEN))
             else:
                 break
-        some = [packing.popleft() for _ in range(min(count, len(packing)))]
-        self.bytes -= sum([weight for _, weight in some])
-        return [span for span, _ in some]
+        some: list[Span] = []
+        bytes_ = 0
+        while packing and len(some) < most and (not some or bytes_ + packing[0][1] <= most_bytes):
+            span, weight = packing.popleft()
+            some.append(span)
+            bytes_ += weight
+        self.bytes -= bytes_
+        return some
 
     def _take(self, most: int) -> None:
         """A frame to read, or some whole entries of no more spans than that; one at least."""
@@ -184,7 +197,9 @@ class Arrivals:
         if store.archive is None and not self._repeats and over * _SLACK > store.max_spans:
             self._let_go(over)  # newer ones alone fill the store
         elif len(self) > 2 * WAITING_SPANS or self.bytes > 2 * self._most_bytes:
-            self._pack(2 * arrived)
+            left = 2 * arrived
+            while left > 0 and (packed := self._pack(left)):
+                left -= packed
 
     def _let_go(self, count: int) -> None:
         """The oldest leave, at most so many; a few that were told together stay or leave together."""

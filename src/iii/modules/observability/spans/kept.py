@@ -61,8 +61,10 @@ class KeptSpans:
         self._arrivals = Arrivals(self.store)
         self._disk = SpanDisk(self._engine, self.store, self.settled)
         self._set(config)
+        self._arrivals.limit()
         self.signals.spans.subscribe(self._arrived)
         self.signals.unread = self._unread
+        self.signals.crowded = self._crowded
 
     @property
     def archive(self) -> SpanArchive | None:
@@ -170,6 +172,12 @@ class KeptSpans:
     def _keep_unread(self, frame: UnreadSpans) -> None:
         if self._arrivals is not None:
             self._took(self._arrivals.add_unread(frame))
+
+    def _crowded(self) -> bool:
+        if self._arrivals is None or not self._arrivals.crowded:
+            return False
+        self._tend()
+        return True
 
     def _took(self, many: bool) -> None:
         if many or (self.store is not None and self.store.watch is not None):

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, compress, groupby
+from math import inf
 from typing import NamedTuple, Protocol
 
 from iii.modules.observability.spans.facets import Facet, Facets
@@ -38,6 +39,13 @@ class Spans(Protocol):
     def traces(self) -> Traces: ...
 
 
+class _Present(NamedTuple):
+    """What there is when a list begins: the numbers of its traces are others once the store was cleared."""
+
+    facets: Facets
+    traces: Traces
+
+
 class Selected(NamedTuple):
     rows: list[Row]
     total: int
@@ -56,6 +64,7 @@ def with_prefix(traces: Traces, prefix: str) -> Steps[list[str]]:
 
 def select(spans: Spans, selection: Selection) -> Steps[Selected]:
     """The page of a list and its total."""
+    spans = _Present(spans.facets, spans.traces)
     spans.facets.settle()
     levels = yield from _trace_levels(spans, selection)
     filters = [*selection.filters, *(level.only for level in levels)]
@@ -244,10 +253,11 @@ def _sorted(selection: Selection, filters: Sequence[Only], sources: Sequence[Ord
 
 
 def _longest(sources: Sequence[Ordered], count: int) -> Steps[float]:
-    """A duration that so many rows have, or more; 0 if that is not known."""
+    """A duration that so many rows have, or more; 0 if that is not known, as of blocks with pending ones."""
     durations = list[float]()
     for start in range(0, len(sources), _FACETS):
-        durations += chain.from_iterable(source.longest() for source in sources[start : start + _FACETS])
+        found = chain.from_iterable(source.longest() for source in sources[start : start + _FACETS])
+        durations += [each for each in found if each < inf]
         yield
     return 0 if len(durations) < count else min(heapq.nlargest(count, durations), default=0)
 

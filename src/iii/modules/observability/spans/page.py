@@ -166,7 +166,8 @@ def _behind(page: PageOfRows, sources: Sequence[list[list[Row]]]) -> tuple[list[
         ]
         return [[piece for piece in source if piece] for source in rest], place - before
     rest = [[piece[: _until(piece, start)] for piece in source if piece[0].start <= start] for source in sources]
-    return rest, sum(len(piece) for source in rest for piece in source) - 1 - place
+    passed = sum(len(piece) for source in rest for piece in source) - 1 - place
+    return rest, max(passed, 0)  # less, if one of them has got another start meanwhile
 
 
 def _from(piece: list[Row], start: int) -> int:

@@ -503,6 +503,31 @@ def test_a_large_frame_that_is_nothing_says_why() -> None:
     assert json.loads(reason) == "expected an object, got list"
 
 
+class CuttingHere:
+    """In place of another process."""
+
+    cut = 0
+
+    def do(self, work: Any, data: bytes, done: Any, refuse: Any) -> None:
+        CuttingHere.cut += 1
+        done(work(data))
+
+
+@pytest.mark.parametrize(("values", "cut", "kept"), [(40_000, 0, 2), (80_000, 1, 1)])
+def test_06_2_11_a_frame_with_very_many_values_is_cut_however_short_it_is(
+    ear: Ear, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, values: int, cut: int, kept: int
+) -> None:
+    """512 KiB of them would be read for a tenth of a second; a record with so many is left out, as of large frames."""
+    monkeypatch.setattr("iii.modules.observability.ingest.ingest.DecodingProcesses", CuttingHere)
+    monkeypatch.setattr(CuttingHere, "cut", 0)
+    many = {"timeUnixNano": "7", "body": {"arrayValue": {"values": [{}] * values}}}
+    payload = json.dumps(logs(many, {"timeUnixNano": "8"}), separators=(",", ":")) + " " * 20_000
+    ear.say("LOGS", payload.encode())
+    clock.advance(0)
+    assert CuttingHere.cut == cut
+    assert len(ear.logs) == kept
+
+
 # -- whatever comes -----------------------------------------------------------------------------------------------
 
 _KEYS = (

@@ -141,3 +141,35 @@ def test_06_7_4_what_took_longest_leaves_while_it_is_looked_for(monkeypatch: pyt
     deque(store.resize(4), 0)
     found = made(steps)
     assert [row.span_id for row in found.rows] == ["8"]
+
+
+def test_06_7_4_a_span_that_gets_another_start_while_a_list_is_made_spoils_no_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was sent again, and was to be passed on the way to the page."""
+    monkeypatch.setattr(page, "_SKIPPED", 0)
+    monkeypatch.setattr(listed, "_PIECES", 0)
+    store = SpanStore(SPANS, 10**9)
+    store.add([span("a", trace="a", start=6, end=60), span("b", trace="b", start=5, end=60)])
+    steps = select(store, Selection(TracesListInput(offset=1, sort_order="desc"), NOW))
+    next(steps)
+    next(steps)
+    store.add([span("a", trace="a", start=4, end=60)])
+    store.facets.settle()
+    found = made(steps)
+    assert (len(found.rows), found.total) == (1, 2)
+
+
+def test_06_7_4_a_list_that_is_made_while_spans_are_cleared_asks_no_trace_that_comes_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The numbers of those mean other traces."""
+    monkeypatch.setattr(numbers, "_MORE", 1)
+    store = SpanStore(SPANS, 10**9)
+    store.add([span("1", trace="a", name="order")])
+    request = TracesListInput(trace_ids=["a"], name="order", search_all_spans=True)
+    steps = select(store, Selection(request, NOW))
+    next(steps)
+    deque(store.clear(), 0)
+    store.add([span("2", trace="b", name="work"), span("3", trace="a", name="work")])
+    assert made(steps) == ([], 0)

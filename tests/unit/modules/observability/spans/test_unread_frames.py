@@ -9,7 +9,7 @@ import pytest
 from iii.modules.observability.ingest import ingest
 from iii.modules.observability.ingest.compact import ITEMS, STEP_BYTES
 from iii.modules.observability.signals import UnreadSpans
-from iii.protocol.limits import COMPACT_FRAME_BYTES, COMPACT_SPAN_BYTES
+from iii.protocol.limits import COMPACT_FRAME_BYTES, COMPACT_SPAN_BYTES, MIB
 from iii.protocol.telemetry import TelemetryKind
 from tests.unit.modules.observability.ingest.frames_of_workers import TRACE, attributes, resource, span, spans
 from tests.unit.modules.observability.spans.engine_with_spans import EngineWithSpans
@@ -200,3 +200,37 @@ def test_17_9_spans_with_much_in_them_are_read_in_several_steps(monkeypatch: pyt
     sent(monkeypatch, compact(*large), world, TelemetryKind.COMPACT_SPANS)
     sent(monkeypatch, compact(*[handler(number) for number in range(ITEMS + 1)]), world, TelemetryKind.COMPACT_SPANS)
     assert slices == [1, 1, 1, 1, 1, ITEMS, 1]
+
+
+@pytest.mark.parametrize("read_later", [True, False])
+def test_06_2_11_spans_with_much_in_them_are_packed_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, read_later: bool
+) -> None:
+    """Secrets are looked for in each: four together would hold the loop for too long. Small ones are packed by fours."""
+    world = EngineWithSpans()
+    if not read_later:
+        world.module.signals.spans.subscribe(lambda spans, source: None)
+    large = [(*handler(number)[:12], 2**20, b"1" * (COMPACT_SPAN_BYTES - 10), b"2") for number in range(4)]
+    for some in (large, [handler(number) for number in range(10, 18)]):
+        sent(monkeypatch, compact(*some), world, TelemetryKind.COMPACT_SPANS)
+    steps = len(list(world.module.spans.settled()))
+    assert steps == 4 + 2
+    assert world.kept == 12
+
+
+def test_06_2_11_frames_wait_while_too_much_is_to_be_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed at once, and not in turns, one frame could hold the loop for a tenth of a second; what waits has its bound."""
+    world = EngineWithSpans(memory_max_bytes=4 * MIB)
+    works: list[Any] = []
+    turns = world.engine.core.turns
+    monkeypatch.setattr(turns, "go", lambda work, done=None: works.append(work))
+    for number in range(0, 64, 8):
+        large = [(*handler(at)[:13], b"1" * (COMPACT_SPAN_BYTES - 1000), b"2") for at in range(number, number + 8)]
+        world.engine.core.telemetry(TelemetryKind.COMPACT_SPANS, compact(*large))
+        world.clock.advance(0.01)
+    assert world.kept == 32
+    monkeypatch.undo()
+    for work in works:
+        turns.go(work)
+    world.clock.advance(0.01)
+    assert world.kept == 64
