@@ -27,7 +27,8 @@ def test_23_check_36_series_of_the_engine_are_searched_and_go_on(window: Window,
 
 
 def test_23_check_38_a_worker_is_shown_as_it_is_and_was(window: Window, shop: Shop) -> None:
-    options = iii.InitOptions(worker_name="restless", otel=iii.OtelConfig(metrics_export_interval_ms=300))
+    # The page looks every two seconds, and has 16 s until as many were missed as there were before
+    options = iii.InitOptions(worker_name="restless", otel=iii.OtelConfig(metrics_export_interval_ms=1000))
     worker = iii.register_worker(shop.engine.url, options)
     try:
         first = worker.register_function("restless::first", lambda data: None)
