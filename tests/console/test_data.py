@@ -17,7 +17,7 @@ def test_23_check_18_a_stream_is_followed_paused_and_exported(window: Window, sh
     page = window.open("/streams")
     page.get_by_label("Stream", exact=True).fill("board")
     page.get_by_label("Group", exact=True).fill(group)
-    page.get_by_role("button", name="Subscribe").click()
+    page.get_by_role("button", name="Subscribe", exact=True).click()
     expect(page.get_by_text("Nothing was sent yet")).to_be_visible()
     shop.call("stream::set", stream_name="board", group_id=group, item_id="one", data={"n": 1})
     expect(page.get_by_role("row", name=re.compile("create one"))).to_be_visible()
