@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import FunctionType, MethodType
+from types import BuiltinMethodType, FunctionType, MethodType
 
 import msgspec
 
@@ -15,7 +15,7 @@ from iii.sdk.span_frames import SCOPE
 
 def _left_out(value: object) -> None:
     """What takes a span that has ended: of a span all that is not for the engine comes last. Raises TypeError."""
-    if not isinstance(value, FunctionType | MethodType):
+    if not isinstance(value, FunctionType | MethodType | BuiltinMethodType):
         raise TypeError(f"{type(value).__name__} cannot be sent with a span")
 
 

@@ -39,7 +39,7 @@ class OpenLog:
         try:
             header = os.pread(self.descriptor, HEADER_BYTES, 0)
             whole = agrees_with_index(self.index(), header, os.fstat(self.descriptor).st_size)
-        except OSError as error:
+        except Exception as error:  # such as MemoryError: it is asked where a failure would be nobody's
             return f"its write-ahead log cannot be read: {error}"
         return None if whole else "its write-ahead log was truncated by another program"
 
