@@ -35,6 +35,12 @@ def few_rows(page: Page) -> None:
     assert page.get_by_role("row").count() < MOST_ROWS
 
 
+def last_is_shown(page: Page) -> bool:
+    """Goes to the end, which may be further down each time: pages of the list come one by one."""
+    page.get_by_role("grid", name="Workers").evaluate("(grid) => { grid.scrollTop = grid.scrollHeight }")
+    return page.get_by_role("row", name=re.compile("shop-")).is_visible()
+
+
 def test_23_9_a_thousand_workers_are_listed_found_and_followed(
     browser: Browser, crowd: tuple[Shop, LineProcess]
 ) -> None:
@@ -46,8 +52,7 @@ def test_23_9_a_thousand_workers_are_listed_found_and_followed(
         expect(page.locator("main").get_by_text("1,001", exact=True).first).to_be_visible()
         expect(page.get_by_role("row", name=re.compile("crowd-0000"))).to_be_visible()
         few_rows(page)
-        page.get_by_role("grid", name="Workers").evaluate("(grid) => { grid.scrollTop = grid.scrollHeight }")
-        expect(page.get_by_role("row", name=re.compile("shop-"))).to_be_visible()
+        shop.until(lambda: last_is_shown(page), "the last of them")
         few_rows(page)
         page.get_by_role("searchbox").fill("crowd-0777")
         row = page.get_by_role("row", name=re.compile("crowd-0777"))
