@@ -40,7 +40,7 @@ def cache_folder() -> Path:
 
 
 class Figures(NamedTuple):
-    """Of one client, medians of its rounds; CPU is of one call."""
+    """Of one client; CPU is of one call."""
 
     calls_per_s: float
     ends_us: float  # caller and worker
@@ -81,20 +81,37 @@ class Pair(AbstractContextManager["Pair"]):
         return total
 
 
-def compare(engines: dict[Client, Server], rounds: int, seconds: float) -> dict[Mode, dict[Client, Figures]]:
-    """In alternating rounds."""
-    seen: dict[tuple[Mode, Client], list[Figures]] = {}
+Rounds = dict[Client, list[Figures]]
+
+
+def compare(engines: dict[Client, Server], rounds: int, seconds: float) -> dict[Mode, Rounds]:
+    """Each round has all clients, and begins with another one: the machine is not ours alone, and its speed changes."""
     modes: tuple[Mode, ...] = ("async", "blocking")
+    seen: dict[Mode, Rounds] = {mode: {client: [] for client in engines} for mode in modes}
+    clients = list(engines)
     with ExitStack() as stack:
         pairs = {client: stack.enter_context(Pair(client, server)) for client, server in engines.items()}
-        for number in range(rounds + 1):
+        for pair in pairs.values():
             for mode in modes:
-                for client, pair in pairs.items():
-                    figures = pair.run(mode, seconds if number else WARM_UP_S)
-                    if number:
-                        seen.setdefault((mode, client), []).append(figures)
-    return {mode: {client: _median(seen[mode, client]) for client in engines} for mode in modes}
+                pair.run(mode, WARM_UP_S)
+        for number in range(rounds):
+            first = number % len(clients)
+            for mode in modes:
+                for client in clients[first:] + clients[:first]:
+                    seen[mode][client].append(pairs[client].run(mode, seconds))
+    return seen
 
 
-def _median(rounds: list[Figures]) -> Figures:
+def middle(rounds: list[Figures]) -> Figures:
+    """Medians."""
     return Figures(*map(median, zip(*rounds, strict=True)))
+
+
+def ratio(rounds: list[Figures], others: list[Figures]) -> Figures:
+    """Medians of what one client has divided by what another one has in the same round."""
+    return middle(
+        [
+            Figures(*(mine / other for mine, other in zip(*pair, strict=True)))
+            for pair in zip(rounds, others, strict=True)
+        ]
+    )

@@ -17,7 +17,7 @@ import os
 import signal
 import tempfile
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from benchmarks.processes import free_port
 from tests.deployed import CONFIG, Rates, Traffic, numbers, started
@@ -80,7 +80,7 @@ async def deploy(load: Load, mode: str) -> tuple[Figures, list[str]]:
                         await asyncio.sleep(BETWEEN_S)
                     print(f"deployment {deployment}: {traffic.begun} begun, {len(traffic.failed)} failed", flush=True)
                 await traffic.stop()
-                stats = await _idle(traffic)
+                stats = await traffic.emptied()
         finally:
             for process in processes:
                 process.kill()
@@ -92,17 +92,6 @@ async def deploy(load: Load, mode: str) -> tuple[Figures, list[str]]:
         seconds=round(time.perf_counter() - begun_at, 1), load_average=round(os.getloadavg()[0], 1),
     )  # fmt: skip
     return figures, traffic.failed[:10]
-
-
-async def _idle(traffic: Traffic) -> dict[str, Any]:
-    """The figures of the queue once it is empty, or after a minute."""
-    request: Any = {"function_id": "engine::queue::topic_stats", "payload": {"topic": "orders"}}
-    give_up_at = time.monotonic() + 60
-    while True:
-        stats: dict[str, Any] = await traffic.worker.trigger_async(request)
-        if not stats["depth"] or time.monotonic() > give_up_at:
-            return stats
-        await asyncio.sleep(0.1)
 
 
 def main() -> int:

@@ -94,9 +94,10 @@ def main() -> int:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         declared_ms = declaring_ms(folder)
-        for _ in range(2 if options.quick else 5):
+        for _ in range(3 if options.quick else 6):
             with engine(folder, free_port(), free_port()) as server:
                 starts.append(seconds_to_handshake(server))
+        del starts[0]  # which may compile what was changed since the last one
         server = stack.enter_context(engine(folder, free_port(), free_port()))
         seconds_to_handshake(server)
         time.sleep(SETTLE_S)

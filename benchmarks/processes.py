@@ -32,8 +32,10 @@ class Server(AbstractContextManager["Server"]):
         self.port = port
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         self.started_s = time.perf_counter()
+        # Users' programs are compiled once, when they are installed or first start
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, cwd=folder
+            command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, cwd=folder, env=environment
         )
 
     def __exit__(self, *error: object) -> None:

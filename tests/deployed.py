@@ -119,7 +119,17 @@ class Traffic:
         await self._session.close()
         await self.worker.shutdown_async()
 
-    async def until(self, look: Callable[[], Any], what: str, limit_s: float = 30.0) -> None:
+    async def emptied(self) -> dict[str, Any]:
+        """Figures of the queue once it is empty, or after a minute: of a job's end the engine hears after the handler's last line."""
+        request: Any = {"function_id": "engine::queue::topic_stats", "payload": {"topic": "orders"}}
+        give_up_at = time.monotonic() + 60
+        while True:
+            figures: dict[str, Any] = await self.worker.trigger_async(request)
+            if not figures["depth"] or time.monotonic() > give_up_at:
+                return figures
+            await asyncio.sleep(0.02)
+
+    async def until(self, look: Callable[[], Any], what: str, limit_s: float = 60.0) -> None:
         """Until something holds."""
         async with asyncio.timeout(limit_s):
             while not look():

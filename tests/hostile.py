@@ -48,6 +48,18 @@ class TracebackRaises(Exception):
     __traceback__ = property(explode)
 
 
+class ExitHides(SystemExit):
+    __traceback__ = property(explode)
+
+
+class ExitRaises(SystemExit):
+    __class__ = property(explode)
+
+
+class InterruptRaises(KeyboardInterrupt):
+    __class__ = property(explode)
+
+
 class TracebackLies(Exception):
     __traceback__ = 5  # type: ignore[assignment]
 
@@ -102,7 +114,7 @@ def chained(length: int) -> Exception:
 EXCEPTIONS: list[Callable[[], BaseException]] = [
     WithoutText, TextIsNumber, TextIsEvil, ReprRaises, ClassRaises, ClassLies, TracebackRaises, TracebackLies,
     CauseRaises, ContextLies, NotesRaise, OfNamelessClass, OwnBase, LyingInvocationError, asyncio.CancelledError,
-    GeneratorExit, KeyboardInterrupt, SystemExit, StopIteration, StopAsyncIteration, MemoryError, RecursionError,
+    GeneratorExit, KeyboardInterrupt, SystemExit, ExitHides, ExitRaises, InterruptRaises, StopIteration, StopAsyncIteration, MemoryError, RecursionError,
     lambda: KeyError("k"), lambda: ValueError("\ud800"), lambda: ValueError("x" * 300_000), lambda: chained(300),
     lambda: ExceptionGroup("group", [ValueError("\udfff"), WithoutText()]),
     lambda: BaseExceptionGroup("group", [SystemExit(1), ExceptionGroup("inner", [TextIsNumber()])]),

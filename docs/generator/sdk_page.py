@@ -18,6 +18,7 @@ from docs.generator.markdown import prose
 
 # Methods below this comment of a class are for the SDK itself
 _NOT_FOR_USERS = "# -- behind the doors"
+_FOUND_LATE = "hints."  # before types that a program imports when it needs them
 _MADE_BY_USERS = ("App", "InvocationError", "Logger", "TestEngine", "connect_worker")
 _PARTS = {
     "CallMethods": iii.sdk.call_methods,
@@ -121,8 +122,8 @@ def _signature(node: Definition) -> str:
     written = [each for each in map(ast.unparse, node.decorator_list) if each != "overload"]
     decorators = "".join(f"@{each}\n" for each in written)
     start = f"{'async def' if isinstance(node, ast.AsyncFunctionDef) else 'def'} {node.name}("
-    end = f") -> {ast.unparse(node.returns)}" if node.returns else ")"
-    parameters = list(_parameters(node.args))
+    end = f") -> {ast.unparse(node.returns)}".replace(_FOUND_LATE, "") if node.returns else ")"
+    parameters = [each.replace(_FOUND_LATE, "") for each in _parameters(node.args)]
     line = start + ", ".join(parameters) + end
     if len(line) > 100:
         line = start + "".join(f"\n    {each}," for each in parameters) + "\n" + end

@@ -119,15 +119,19 @@ def test_01_check_59_timeouts_are_the_callers_own(pair: Pair) -> None:
 
 def test_01_check_59_calls_overlap(worker: Driver, ours: Driver) -> None:
     pair = Pair(worker, ours)
-    slow = [
-        caller.start_call(f"{executor.name}::{name}", {"seconds": 0.25})
-        for caller, executor in pair.directions()
-        for name in ("slow", "slow_sync")
-    ]
-    for caller, executor in pair.directions():
-        assert caller.call(f"{executor.name}::add", {"a": 1, "b": 1}) == 2
-    assert not [call for call in slow if call.done()]
-    assert {call.result(60) for call in slow} == {"late"}
+    for seconds in (0.25, 1.0, 5.0):  # a loaded machine may be elsewhere for as long as the first ones last
+        slow = [
+            caller.start_call(f"{executor.name}::{name}", {"seconds": seconds})
+            for caller, executor in pair.directions()
+            for name in ("slow", "slow_sync")
+        ]
+        for caller, executor in pair.directions():
+            assert caller.call(f"{executor.name}::add", {"a": 1, "b": 1}) == 2
+        before = [call for call in slow if call.done()]
+        assert {call.result(60) for call in slow} == {"late"}
+        if not before:
+            break
+    assert not before
 
 
 def test_01_check_59_unknown_functions_are_not_found(worker: Driver) -> None:

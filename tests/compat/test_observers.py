@@ -185,7 +185,7 @@ def test_21_check_35_observers_are_active_again_after_kill_9_of_the_engine(
         eventually(
             lambda: observing.ask("state")["state"] == "connected" and host.ask("state")["state"] == "connected", 20
         )
-        eventually(lambda: [(each["id"], each["state"]) for each in states()] == [("kept", "active")], 20)
+        eventually(lambda: [(each["id"], each["state"]) for each in states()] == [("kept", "active")])
         before = counted()
         assert [observing.call("host::add", {"a": 1, "b": number}) for number in range(5)] == [1, 2, 3, 4, 5]
         eventually(lambda: counted() == before + 5)

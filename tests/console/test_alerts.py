@@ -60,6 +60,15 @@ def test_23_check_37_a_rule_is_made_changed_and_deleted(window: Window, shop: Sh
         lambda: [rule["threshold"] for rule in shop.ask("engine::alerts::list")["rules"]] == [1e9], "the rule of before"
     )
     expect(card).to_contain_text("≥ 1000000000 in 1")
+    (rule,) = shop.ask("engine::alerts::list")["rules"]
+    card.get_by_role("button", name="Delete…").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("many calls is deleted.").last).to_be_visible()
+    shop.call("engine::alerts::set", rule={**rule, "threshold": 7})
+    page.get_by_role("button", name="Undo").last.click()
+    expect(page.get_by_text("there is a rule 'many calls'").first).to_be_visible()
+    assert [each["threshold"] for each in shop.ask("engine::alerts::list")["rules"]] == [7]
+    expect(card).to_contain_text("7 in 1")
     card.get_by_role("button", name="Delete…").click()
     dialog.get_by_role("button", name="Delete").click()
     shop.until(lambda: shop.ask("engine::alerts::list")["rules"] == [], "the end of the rule")

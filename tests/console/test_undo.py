@@ -32,6 +32,35 @@ def test_23_9_a_deleted_entry_comes_back_unless_another_was_set_meanwhile(window
     assert shop.ask("state::get", scope="mended", key="kept") == "of somebody else"
 
 
+def applied(window: Window, entry: str, value: str) -> Page:
+    page = window.open(f"/configuration?view=entries&entry={entry}")
+    page.get_by_role("button", name="Edit…").click()
+    page.get_by_label("Value (JSON)").fill(value)
+    page.get_by_role("button", name="Review the change…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Apply", exact=True).click()
+    expect(page.get_by_text(f"{entry} is applied.")).to_be_visible()
+    return page
+
+
+def test_23_9_configuration_is_put_back_as_it_was_written_unless_another_was_set_meanwhile(
+    window: Window, shop: Shop
+) -> None:
+    placeholder = {"n": "${NOWHERE_SET:1}"}
+    named = {"id": "undone", "name": "Undone", "description": "For a test."}
+    shop.call("configuration::register", **named, schema={}, initial_value=placeholder)
+    page = applied(window, "undone", '{"n": 2}')
+    page.get_by_role("button", name="Undo", exact=True).click()
+    expect(page.get_by_text("It is as it was before.")).to_be_visible()
+    assert shop.ask("configuration::get", id="undone", raw=True)["value"] == placeholder
+
+    page = applied(window, "undone", '{"n": 3}')
+    shop.call("configuration::set", id="undone", value={"n": "of somebody else"})
+    page.get_by_role("button", name="Undo", exact=True).click()
+    expect(page.get_by_text("Somebody else changed undone meanwhile: nothing was undone.")).to_be_visible()
+    assert shop.ask("configuration::get", id="undone")["value"] == {"n": "of somebody else"}
+    shop.call("configuration::delete", id="undone")
+
+
 def test_23_check_13_boxes_of_the_map_stay_where_they_were_put(window: Window, shop: Shop) -> None:
     page = window.open("/flow")
     box = page.get_by_role("group", name="function billing::refund")

@@ -49,6 +49,10 @@ class OwnEngine(Generic[M]):
         return own
 
     async def connect(self, **more: Any) -> iii.Worker:
+        """One worker more; the engine knows by then what those before it registered, so it can call them."""
+        for other in self.workers:
+            if other.get_connection_state() == "connected":
+                await self.settled(other)
         options: Any = {
             "worker_name": f"worker {len(self.workers)}", "enable_metrics_reporting": False, "otel": {"enabled": False},
             **more,

@@ -13,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iii.modules.observability.records import Span
-from iii.modules.observability.spans.archive import narrowed, questions
-from iii.modules.observability.spans.archive.blocks import seal
+from iii.modules.observability.spans.archive import firsts, named, narrowed, questions
+from iii.modules.observability.spans.archive import told as told_
+from iii.modules.observability.spans.archive.blocks import seal, spans_of
+from iii.modules.observability.spans.archive.columns import write_down
+from iii.modules.observability.spans.archive.known_blocks import KnownBlocks
 from iii.modules.observability.spans.archive.questions import Questions
 from iii.modules.observability.spans.archive.schema import MIGRATIONS
 from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
@@ -25,6 +28,8 @@ from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tree import Collapse
 from iii.storage.memory_database import MemoryDatabase
 from tests.property.span_model import FRAMES, MS, NOW, REQUESTS, Model, end_of, made
+
+KNOWN = KnownBlocks(20_000)  # of all that was ever on the disk
 
 
 class Disk:
@@ -47,14 +52,18 @@ class Disk:
             self.store.archived(row, row.packed)
         self.waiting.clear()
 
-    def seal(self) -> None:
-        """What is on disk now, as if the block were full."""
+    def seal(self, told: bool = True) -> None:
+        """What is on disk now, as if the block were full; or as an engine did that wrote down pairs alone."""
         sealed = self.connection.execute("SELECT 1 FROM blocks WHERE id = 0").fetchone()
         if sealed is None:
-            seal(self.connection, 0)
+            spans = spans_of(self.connection, 0)
+            seal(self.connection, 0, spans)
+            if told:
+                write_down(self.connection, 0, spans)
 
     def questions(self, traces: set[str]) -> Questions:
-        return Questions(self.connection, made(self.store.copies([*self.waiting, *self.store.pending], traces)))
+        memory = made(self.store.copies([*self.waiting, *self.store.pending], traces))
+        return Questions(self.connection, memory, KNOWN)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +82,7 @@ def skipping() -> Iterator[None]:
 
 
 def filled(
-    connection: Any, frames: list[tuple[list[Span], bool]], max_spans: int, sealed: int = 0
+    connection: Any, frames: list[tuple[list[Span], bool]], max_spans: int, sealed: int = 0, told: bool = True
 ) -> tuple[Disk, Model]:
     store, model = SpanStore(max_spans, 10**9), Model(10**9)
     disk = Disk(connection, store)
@@ -84,7 +93,7 @@ def filled(
         if written:
             disk.write()
         if sealed & 1 << number:
-            disk.seal()
+            disk.seal(told)
     return disk, model
 
 
@@ -95,7 +104,13 @@ WRITTEN_FRAMES = FRAMES.flatmap(
 
 @settings(max_examples=150, deadline=None)
 @given(
-    WRITTEN_FRAMES, st.integers(1, 12), st.lists(REQUESTS, min_size=1, max_size=3), st.integers(0, 63), st.booleans()
+    WRITTEN_FRAMES,
+    st.integers(1, 12),
+    st.lists(REQUESTS, min_size=1, max_size=3),
+    st.integers(0, 63),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
 )
 def test_06_7_5_lists_are_those_of_disk_and_memory_together(
     database: MemoryDatabase,
@@ -104,14 +119,21 @@ def test_06_7_5_lists_are_those_of_disk_and_memory_together(
     requests: list[dict[str, Any]],
     sealed: int,
     many: bool,
+    told: bool,
+    plain: bool,
 ) -> None:
-    """Whatever is sealed, and whether a few are many."""
-    disk, model = filled(database.reader, frames, max_spans, sealed)
+    """Whatever is sealed, whoever has sealed it, and whether a few are many."""
+    disk, model = filled(database.reader, frames, max_spans, sealed, told)
     for wanted in requests:
         selection = Selection(msgspec.convert(wanted, TracesListInput), NOW)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(narrowed, "_FEW", 0 if many else 10)
             patch.setattr(narrowed, "_FEW_TRACES", 0 if many else 10)
+            patch.setattr(named, "_FEW", 0 if many else 10)
+            patch.setattr(narrowed, "_SOME", 10**6)
+            patch.setattr(told_, "PAGES", 0 if plain else 100)
+            patch.setattr(narrowed, "_FEWER", 0 if many else 10)
+            patch.setattr(firsts, "_SPARE", 0 if many else 2)
             page = disk.questions(set(selection.traces or ())).listed(selection)
         rows, total = model.listed(wanted)
         answered = [json.loads(each) for each in page.spans]

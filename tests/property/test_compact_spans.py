@@ -5,14 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from iii.engine.engine_functions import EngineFunctions
-from iii.protocol.span_record import SpanBatch
+from iii.protocol.ids import trace_ids
+from iii.protocol.span_record import OWN_END, SpanBatch
 from iii.protocol.telemetry import TelemetryKind
 from iii.sdk.compact_spans import compact_frame
 from iii.sdk.otlp import span_envelope
+from iii.sdk.plain_spans import PlainCall, PlainHandler
 from iii.sdk.span import CLIENT, INTERNAL, ActiveSpan, RecordedHandler, begin
 from iii.sdk.span_frames import SCOPE, encoded_spans
 from iii.testing import FakeClock, MemoryEngine
@@ -72,16 +74,33 @@ def spans(draw: st.DrawFn) -> ActiveSpan:
     return ended[0]
 
 
+@st.composite
+def plain_spans(draw: st.DrawFn) -> PlainCall | PlainHandler:
+    """Such that a recorder makes; what it shows is not cut."""
+    function_id, parent, carried = draw(texts), draw(st.sampled_from([None, TRACE])), draw(baggage)
+    own = trace_ids.traceparent() if parent is None else parent[:36] + trace_ids.span_end()
+    if draw(st.booleans()):
+        return PlainCall(CLIENT, function_id, parent, own, carried, 5, 7)
+    span = PlainHandler(INTERNAL, function_id, TRACE, trace_ids.span_end(), carried, 5, 7)
+    if draw(st.booleans()):
+        span.came, span.went = draw(payloads), draw(payloads)
+    return span
+
+
 def listening() -> tuple[Ear, FakeClock]:
     clock = FakeClock()
     return Ear(MemoryEngine(clock, modules=[EngineFunctions])), clock
 
 
 @settings(max_examples=60, derandomize=True)
-@given(st.lists(spans(), min_size=1, max_size=5))
-def test_17_9_a_compact_frame_says_what_the_frame_of_otlp_says(made: list[ActiveSpan]) -> None:
-    compact = compact_frame(RESOURCE, made)
-    (otlp,) = span_envelope(SCOPE, RESOURCE).frames(encoded_spans(made))
+@given(st.lists(spans(), max_size=5), st.lists(plain_spans(), max_size=5), st.sampled_from([5, 1000]))
+def test_17_9_a_compact_frame_says_what_the_frame_of_otlp_says(
+    made: list[ActiveSpan], plain: list[PlainCall | PlainHandler], shown_bytes: int
+) -> None:
+    assume(made or plain)
+    compact = compact_frame(RESOURCE, made, shown_bytes, plain)
+    alike = [span.full() if isinstance(span, PlainCall) else span.full(shown_bytes) for span in plain]
+    (otlp,) = span_envelope(SCOPE, RESOURCE).frames(encoded_spans([*made, *alike]))
     ear, clock = listening()
     ear.say("OTLP", otlp[4:])
     clock.advance(0)  # a frame of many bytes waits for its turn
@@ -93,13 +112,14 @@ def test_17_9_a_compact_frame_says_what_the_frame_of_otlp_says(made: list[Active
     clock.advance(0)
 
     assert ear.spans == expected
-    assert len(expected) == len(made)
+    assert len(expected) == len(made) + len(plain)
 
 
 @settings(max_examples=60, derandomize=True)
 @given(st.data())
 def test_17_9_any_compact_frame_is_read_or_dropped_and_counted(data: st.DataObject) -> None:
-    frame = bytearray(compact_frame(RESOURCE, data.draw(st.lists(spans(), min_size=1, max_size=3))) or b"")[4:]
+    some, plain = st.lists(spans(), min_size=1, max_size=3), st.lists(plain_spans(), max_size=3)
+    frame = bytearray(compact_frame(RESOURCE, data.draw(some), 1000, data.draw(plain)) or b"")[4:]
     for _ in range(data.draw(st.integers(1, 3))):
         frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
     payload = bytes(frame)
@@ -113,4 +133,9 @@ def test_17_9_any_compact_frame_is_read_or_dropped_and_counted(data: st.DataObje
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         assert ear.dropped["dropped_frames"] == 1
     else:
-        assert len(ear.spans) == len(read.spans)
+        if all(each.parent is not None or len(each.own) == 55 for each in read.plain) and all(
+            len(each.own) in (OWN_END, 55) for each in read.plain
+        ):
+            assert len(ear.spans) == len(read.spans) + len(read.plain)
+        else:
+            assert ear.dropped["dropped_frames"] == 1

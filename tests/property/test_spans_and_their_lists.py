@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iii.modules.observability.records import Span
+from iii.modules.observability.spans import listed, signs
 from iii.modules.observability.spans.groups import group
 from iii.modules.observability.spans.listed import select
 from iii.modules.observability.spans.requests import TracesGroupByInput, TracesListInput
@@ -22,7 +24,15 @@ from iii.modules.observability.spans.tree import Collapse, tree
 from tests.property.span_model import FRAMES, MS, NOW, REQUESTS, Model, end_of, made
 
 
-def both(frames: list[list[Span]], max_spans: int) -> tuple[SpanStore, Model]:
+def both(frames: list[list[Span]], max_spans: int, learns: bool = False) -> tuple[SpanStore, Model]:
+    with pytest.MonkeyPatch.context() as patch:
+        if learns:  # which pairs are common, and others after a few spans
+            for name, value in {"_EVERY": 1, "_LOOKED_AT": 3, "_COMMON": 1, "_MOST": 2}.items():
+                patch.setattr(signs, name, value)
+        return _both(frames, max_spans)
+
+
+def _both(frames: list[list[Span]], max_spans: int) -> tuple[SpanStore, Model]:
     store, model = SpanStore(max_spans, 10**9), Model(max_spans)
     for at, frame in enumerate(frames):
         store.add(frame)
@@ -33,14 +43,17 @@ def both(frames: list[list[Span]], max_spans: int) -> tuple[SpanStore, Model]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(FRAMES, st.integers(1, 25), st.lists(REQUESTS, min_size=1, max_size=4))
+@given(FRAMES, st.integers(1, 25), st.lists(REQUESTS, min_size=1, max_size=4), st.booleans(), st.booleans())
 def test_06_7_4_lists_are_those_of_the_model(
-    frames: list[list[Span]], max_spans: int, requests: list[dict[str, Any]]
+    frames: list[list[Span]], max_spans: int, requests: list[dict[str, Any]], learns: bool, few: bool
 ) -> None:
-    store, model = both(frames, max_spans)
+    store, model = both(frames, max_spans, learns)
     assert store.count == len(model.spans)
-    for wanted in requests * 2:  # what was asked is remembered
-        selected = made(select(store, Selection(msgspec.convert(wanted, TracesListInput), NOW)))
+    for wanted in requests:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(listed, "_SCARCE", 1 if few else 1000)
+            patch.setattr(listed, "_FEW", 100 if few else -1)
+            selected = made(select(store, Selection(msgspec.convert(wanted, TracesListInput), NOW)))
         rows, total = model.listed(wanted)
         assert [row.span() for row in selected.rows] == rows
         assert selected.total == total

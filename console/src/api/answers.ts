@@ -314,6 +314,7 @@ export interface JobStatus {
   expires_at: number | null;
   error: string | null;
   result_bytes: number | null;
+  trace_id: string | null;
   result?: Json;
 }
 

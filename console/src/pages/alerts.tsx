@@ -76,7 +76,7 @@ export default function Alerts() {
     run: async () => {
       const before = await written(rule);
       const { deleted } = (await act(DELETE, { name: rule.name })) as { deleted: boolean };
-      toast(deleted ? `${rule.name} is deleted.` : `There was no rule ${rule.name} any more.`, "ok", deleted && may(SET) ? { label: "Undo", run: () => act(SET, { rule: before }).then(changed) } : null);
+      toast(deleted ? `${rule.name} is deleted.` : `There was no rule ${rule.name} any more.`, "ok", deleted && may(SET) ? { label: "Undo", run: () => act(SET, { rule: before, replace: false }).then(changed) } : null);
       changed();
     },
   });

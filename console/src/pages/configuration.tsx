@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 
-import { act, ask, get } from "../api/http.ts";
+import { act, ApiError, ask, get } from "../api/http.ts";
 import type { Json } from "../api/types.ts";
 import { Choice } from "../parts/choice.tsx";
 import { CopyAs, CopyButton } from "../parts/copy.tsx";
@@ -21,6 +21,7 @@ import { oneLine } from "../text/visible.ts";
 
 interface Option { module: string; key: string; value: Json; origin: string }
 interface Entry { id: string; name: string; description: string; schema: Json; metadata?: Json }
+interface Change { old_value: Json; new_value: Json }
 interface Answer { options: Option[]; entries: Entry[] }
 
 const ORIGINS: Record<string, string> = { file: "info", configuration: "accent", entry: "accent", environment: "warn", flag: "warn" };
@@ -42,11 +43,13 @@ const ENTRIES: Column<Entry>[] = [
   { id: "says", title: "What for", width: "minmax(140px, 2fr)", from: 640, cell: (row) => <Text className="muted" limit={200}>{row.description}</Text> },
 ];
 
-/** The value from before, unless somebody else has set another one since. */
-async function putBack(id: string, applied: Json, before: Json): Promise<void> {
-  const now = valueOf(await ask<Json>("configuration::get", { id }));
-  if (JSON.stringify(now) !== JSON.stringify(applied)) throw new Error(`Somebody else changed ${id} meanwhile: nothing was undone.`);
-  await act("configuration::set", { id, value: before });
+/** The value from before, as it was stored, unless somebody else has set another one since. */
+async function putBack(id: string, { old_value: value, new_value: expected }: Change): Promise<void> {
+  try {
+    await act("configuration::set", { id, value, raw: true, expected });
+  } catch (error) {
+    throw error instanceof ApiError && error.code === "VALUE_CHANGED" ? new Error(`Somebody else changed ${id} meanwhile: nothing was undone.`) : error;
+  }
 }
 
 const valueOf = (answer: Json | undefined): Json => (answer && typeof answer === "object" && !Array.isArray(answer) && "value" in answer ? (answer["value"] ?? null) : (answer ?? null));
@@ -74,8 +77,8 @@ function Edit({ entry, value, onDone }: { entry: Entry; value: Json; onDone: () 
       says: <><p>The engine checks it against the schema; modules and workers that follow <Text mono>{entry.id}</Text> take it at once.</p><Difference before={value} after={wanted} /></>,
       action: "Apply",
       run: async () => {
-        await act("configuration::set", { id: entry.id, value: wanted });
-        toast(`${entry.id} is applied.`, "ok", { label: "Undo", run: () => putBack(entry.id, wanted, value).then(() => client.invalidateQueries({ queryKey: ["configuration"] })) });
+        const change = (await act("configuration::set", { id: entry.id, value: wanted })) as unknown as Change;
+        toast(`${entry.id} is applied.`, "ok", { label: "Undo", run: () => putBack(entry.id, change).then(() => client.invalidateQueries({ queryKey: ["configuration"] })) });
         await client.invalidateQueries({ queryKey: ["configuration"] });
         onDone();
       },

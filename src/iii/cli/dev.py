@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib.util import cache_from_source
 from pathlib import Path
 from threading import Event
 
@@ -81,6 +83,7 @@ class _Child:
                 f"iii dev: {', '.join(os.path.relpath(each) for each in changed)} changed; restarting", file=sys.stderr
             )
             self.stop()
+            _forget_compiled(changed)
         if self._process is None:
             self._process = subprocess.Popen(self._command, env=self._environment, pass_fds=self._pipe[:1])
             self._told = False
@@ -100,3 +103,10 @@ class _Child:
             print(f"iii dev: the app did not end within {STOP_S:g} s; killed", file=sys.stderr)
             process.kill()
             process.wait()
+
+
+def _forget_compiled(sources: Sequence[str]) -> None:
+    """A compiled file counts as that of any source of the same second and size: it would run what was there before."""
+    for each in sources:
+        with suppress(OSError):  # nearly always there is none
+            os.unlink(cache_from_source(each))

@@ -1,6 +1,7 @@
 """`iii function list`: what can be called (07 §8.1, 02 §5.2)."""
 
 from iii.cli.listing import Listing, Row, Table, run_listing, with_namespace
+from iii.cli.output import served_by
 from iii.protocol.names import LIST_FUNCTIONS
 
 _COLUMNS = """\
@@ -39,11 +40,12 @@ def run(arguments: list[str]) -> int:
 
 
 def _table(rows: list[Row], _: int) -> Table:
-    cells = [[str(row["function_id"]), _worker(row), str(row.get("description") or "")] for row in rows]
+    cells = [
+        [
+            str(row["function_id"]),
+            served_by(row.get("worker_name"), row.get("replicas", 1)),
+            str(row.get("description") or ""),
+        ]
+        for row in rows
+    ]
     return with_namespace(rows, Table(["FUNCTION", "WORKER", "DESCRIPTION"], cells))
-
-
-def _worker(row: Row) -> str:
-    name = str(row.get("worker_name") or "-")
-    copies = row.get("replicas", 1)
-    return f"{name} ({copies} copies)" if copies > 1 else name

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from iii.cli.address import Address
@@ -11,6 +12,8 @@ from iii.cli.parser import Parser, fail
 from iii.protocol.names import FUNCTION_INFO, without_control_characters
 
 _REFERENCE = "#/$defs/"
+_LEVELS = 3  # of members in members: a schema may lead to itself
+_ROWS = 200
 
 
 def print_function_help(address: Address, function_id: str, namespace: str | None, parser: Parser) -> int:
@@ -50,7 +53,9 @@ def print_info(info: dict[str, Any]) -> None:
     print(f"  served by {without_control_characters(', '.join(names) or str(info.get('worker_name') or '-'))}")
     schema = info.get("request_schema", info.get("request_format"))
     parameters = list(_parameters(schema)) if isinstance(schema, dict) else []
-    required = " ".join(f"{without_control_characters(row[0])}=…" for row in parameters if row[2] == "yes")
+    required = " ".join(
+        f"{without_control_characters(row[0])}=…" for row in parameters if row[2] == "yes" and "." not in row[0]
+    )
     print(f"\nusage: iii trigger {function_id} {required or _form(schema)}\n")
     if parameters:
         print_table(("PARAMETER", "TYPE", "REQUIRED", "DESCRIPTION"), parameters)
@@ -67,10 +72,13 @@ def _form(schema: Any) -> str:
 
 
 def _parameters(schema: dict[str, Any]) -> Iterator[list[str]]:
-    """Name, type, required, description of each member of the payload."""
+    """Name, type, required, description of each member of the payload, and of members of these: `rule.name`."""
     definitions = schema.get("$defs")
     definitions = definitions if isinstance(definitions, dict) else {}
-    schema = _resolved(schema, definitions)
+    return islice(_members(_resolved(schema, definitions), definitions, ()), _ROWS)
+
+
+def _members(schema: dict[str, Any], definitions: dict[str, Any], place: tuple[str, ...]) -> Iterator[list[str]]:
     properties, required = schema.get("properties"), schema.get("required")
     if not isinstance(properties, dict):
         return
@@ -79,7 +87,18 @@ def _parameters(schema: dict[str, Any]) -> Iterator[list[str]]:
         description = str(member.get("description") or "")
         if "default" in member:
             description = f"{description} (default: {json.dumps(member['default'])})".strip()
-        yield [name, type_of(member), "yes" if isinstance(required, list) and name in required else "no", description]
+        path = (*place, str(name))
+        is_required = isinstance(required, list) and name in required
+        yield [".".join(path), type_of(member), "yes" if is_required else "no", description]
+        if len(path) < _LEVELS:
+            yield from _members(_mapping_in(member, definitions), definitions, path)
+
+
+def _mapping_in(member: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Of a member that may be null, too."""
+    either = member.get("anyOf")
+    choices = [_resolved(each, definitions) for each in either] if isinstance(either, list) else [member]
+    return next((each for each in choices if isinstance(each.get("properties"), dict)), {})
 
 
 def _resolved(member: object, definitions: dict[str, Any]) -> dict[str, Any]:

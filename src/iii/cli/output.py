@@ -46,6 +46,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
+def served_by(worker: object, copies: int) -> str:
+    """`shop (2 copies)`: the worker, and how many serve together; `-` if none does."""
+    name = str(worker or "-")
+    return f"{name} ({copies} copies)" if copies > 1 else name
+
+
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns under their names, never cut."""
     print("\n".join(table_lines(head, rows)))

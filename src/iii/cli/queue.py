@@ -19,7 +19,7 @@ _DESCRIPTION = """\
 Shows named queues and durable topics; lists, retries and removes dead letters: jobs whose last attempt failed.
 
   list                   all queues and topics: unfinished jobs, running, delayed, and dead letters
-  job ID                 where one job stands: state, attempts, times, last error
+  job ID                 where one job stands: state, attempts, times, last error, trace
   stats NAME             figures and settings of a queue or topic, as JSON
   dlq                    queues and topics that have dead letters
   dlq NAME               its dead letters, newest first

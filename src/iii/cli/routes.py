@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from iii.cli.address import ENVIRONMENT, add_address_options, add_watch_option, address_of
-from iii.cli.output import json_text, table_lines
+from iii.cli.output import json_text, served_by, table_lines
 from iii.cli.parser import Parser
 from iii.protocol.names import LIST_FUNCTIONS, LIST_OBSERVERS, LIST_TRIGGERS, ON_REQUEST
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 PROGRAM = "iii routes"
 _DESCRIPTION = """\
 Lists the HTTP routes and the functions behind them. Of several routes with the same method and path, the newest one serves.
+Routes whose worker left are not listed; until it is back, requests for them get 503, for 30 s (route_grace_ms), then 404.
 
 columns:
   METHOD     HTTP method
   PATH       path, as registered
   FUNCTION   function called
-  WORKER     worker that serves the function; - if no worker does: requests fail"""
+  WORKER     worker that serves the function; (3 copies): how many serve it together; - if no worker does: requests fail"""
 
 
 def build_parser() -> Parser:
@@ -50,20 +51,23 @@ def run(arguments: list[str]) -> int:
 async def _lines(ask: Asking, options: argparse.Namespace) -> list[str]:
     request = {"dialect": "legacy", "include_internal": True}
     triggers = (await ask(LIST_TRIGGERS, request))["triggers"]
-    functions = (await ask(LIST_FUNCTIONS, request))["functions"]
-    workers = {row["function_id"]: row.get("worker_name") for row in functions}
-    routes = _routes(triggers, workers) + await _observed(ask, workers)
+    counted = {**request, "include_replicas": True}
+    functions = {row["function_id"]: row for row in (await ask(LIST_FUNCTIONS, counted))["functions"]}
+    routes = _routes(triggers, functions) + await _observed(ask, functions)
     routes.sort(key=lambda route: (route["path"], route["method"], route["function"]))
     if options.search:
         text = options.search.lower()
         routes = [route for route in routes if text in route["path"].lower() or text in route["function"].lower()]
     if options.json:
         return [json_text(routes)]
-    cells = [[route["method"], route["path"], route["function"], route["worker"] or "-"] for route in routes]
+    cells = [
+        [route["method"], route["path"], route["function"], served_by(route["worker"], route["copies"])]
+        for route in routes
+    ]
     return table_lines(["METHOD", "PATH", "FUNCTION", "WORKER"], cells) if cells else ["No routes."]
 
 
-def _routes(triggers: list[dict[str, Any]], workers: dict[str, str | None]) -> list[dict[str, Any]]:
+def _routes(triggers: list[dict[str, Any]], functions: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """One for each trigger."""
     routes = []
     for trigger in triggers:
@@ -73,12 +77,12 @@ def _routes(triggers: list[dict[str, Any]], workers: dict[str, str | None]) -> l
         path = config.get("api_path")
         if isinstance(path, str):  # a provider of a worker's own may want other keys
             routes.append(
-                _route(config.get("http_method"), path, trigger["function_id"], workers, "trigger", trigger["id"])
+                _route(config.get("http_method"), path, trigger["function_id"], functions, "trigger", trigger["id"])
             )
     return routes
 
 
-async def _observed(ask: Asking, workers: dict[str, str | None]) -> list[dict[str, Any]]:
+async def _observed(ask: Asking, functions: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """One for each observer of requests: routes of clients that have no triggers."""
     from iii.protocol.errors import InvocationError
 
@@ -87,19 +91,21 @@ async def _observed(ask: Asking, workers: dict[str, str | None]) -> list[dict[st
     except InvocationError:  # an engine that has none, or does not let us list them
         return []
     return [
-        _route(each["args"].get("method"), str(each["args"].get("path")), each["target"]["function_id"], workers, "observer",
+        _route(each["args"].get("method"), str(each["args"].get("path")), each["target"]["function_id"], functions, "observer",
                each["id"])
         for each in observers
     ]  # fmt: skip
 
 
 def _route(
-    method: object, path: str, function_id: str, workers: dict[str, str | None], kind: str, its_id: str
+    method: object, path: str, function_id: str, functions: dict[str, dict[str, Any]], kind: str, its_id: str
 ) -> dict[str, Any]:
+    row = functions.get(function_id, {})
     return {
         "method": method.upper() if isinstance(method, str) else "GET",
         "path": path if path.startswith("/") else f"/{path}",
         "function": function_id,
-        "worker": workers.get(function_id),
+        "worker": row.get("worker_name"),
+        "copies": row.get("replicas", 1) if row else 0,
         kind: its_id,
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from iii.console.application import Deskwork, json_body
-from iii.console.backend import actions, data, discovery
+from iii.console.backend.all_routes import BACKEND
 from iii.console.backend.question import ConsoleQuestion, members_of
 from iii.console.lists.flow import flow
 from iii.console.lists.functions import function, functions
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from iii.console.backend.route import BackendRoute
     from iii.console.desk import Desk
 
-BACKEND: tuple[BackendRoute, ...] = (*discovery.ROUTES, *data.ROUTES, *actions.ROUTES)
 LISTS: Mapping[str, Callable[[Desk, Mapping[str, str]], Awaitable[Any]]] = {
     "workers": workers,
     "worker": worker,

@@ -15,7 +15,7 @@ from iii.console.door import Action
 from iii.console.refusal import Refusal
 from iii.engine.access.pattern import Patterns
 from iii.protocol.errors import InvocationError
-from iii.protocol.ids import new_traceparent
+from iii.protocol.ids import trace_ids
 from iii.protocol.limits import CONSOLE_CALL_MS, INVOCATION_TIMEOUT_MS
 from iii.protocol.messages import NULL, Enqueue, Void
 
@@ -96,7 +96,7 @@ async def ask(desk: Desk, request: web.Request) -> bytes:
 async def call(desk: Desk, request: web.Request) -> CallOutcome:
     """Whatever comes of the call is a result of the request."""
     asked = _decoded(await json_body(request), CallRequest)
-    traceparent = new_traceparent()
+    traceparent = trace_ids.traceparent()
     began = time.monotonic()
     result: Raw | UnsetType = UNSET
     failure: CallFailure | UnsetType = UNSET

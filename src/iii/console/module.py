@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from iii.console.api import BACKEND
+from iii.console.audit import Audit
+from iii.console.backend.all_routes import BACKEND
 from iii.console.backend.route import response_object
 from iii.console.config import ConsoleConfig
 from iii.console.desk import Desk
+from iii.console.engine_place import EnginePlace, address_of
 from iii.console.entrance import InsideEntrance
 from iii.console.inside import EVENT, Events, InsideDoor
-from iii.console.serving import ConsoleServer, EnginePlace
 from iii.console.visitor import Visitor
 from iii.engine.bindings import Binding
 from iii.engine.builtin import BUILTIN_FAILED
 from iii.engine.functions import Function
 from iii.engine.module import Module
-from iii.net.listening import in_url
+from iii.net.listening import in_url, listen, port_of
 from iii.net.picows_side import TlsClient
+from iii.net.server_tls import server_tls
 from iii.protocol.address import is_loopback
 from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
@@ -35,6 +39,7 @@ from iii.server.listener_access import admission_of
 
 if TYPE_CHECKING:
     from iii.console.backend.route import BackendRoute
+    from iii.console.serving import ConsoleServer
     from iii.engine.engine import Engine
     from iii.engine.invocation import Invocation
 
@@ -56,26 +61,30 @@ _OPENED_S = 1.0  # a port that has to be waited for is not waited for here
 
 
 class Console(Module):
+    """Attributes:
+    port: once it is open, the one that the system chose for 0.
+    opening: what `start` has begun, at work or done.
+    """
+
     name = "iii-console"
     description = "Web console UI and observability dashboard for the iii engine."
     Config: ClassVar = ConsoleConfig
 
     def __init__(self, engine: Engine, config: ConsoleConfig | None = None, instance: str | None = None) -> None:
-        """Raises StartFailure: the access rules make no sense."""
+        """Raises StartFailure: the access rules make no sense, or a file of certificates is unusable."""
         super().__init__(engine, instance)
         self.config = config or ConsoleConfig()
         self._admission = admission_of(engine, self.instance, self.config.rbac, None)
         self._events = Events(engine, self)
         self._tasks = TaskSet(BUILTIN_FAILED)
-        served = self.config
-        if self._admission is None and not is_loopback(served.host):
-            served = msgspec.structs.replace(served, host=LOCAL)
-        self.server = ConsoleServer(served, InsideEntrance(engine, self._events, self._admission), self.place)
-
-    @property
-    def port(self) -> int:
-        """Once it is open, the one that the system chose for 0."""
-        return self.server.port
+        self._tls = server_tls(self.config.tls, self.name)
+        self._audit = Audit()
+        self._served = self.config
+        if self._admission is None and not is_loopback(self.config.host):
+            self._served = msgspec.structs.replace(self.config, host=LOCAL)
+        self.port = self.config.port
+        self.opening: asyncio.Task[None] | None = None
+        self._server: ConsoleServer | None = None
 
     def functions(self) -> Iterator[Function]:
         """`engine::console::…`, and the target of the console's triggers."""
@@ -90,34 +99,56 @@ class Console(Module):
         )  # fmt: skip
 
     async def start(self) -> None:
-        """Serve. A port that cannot be had is no reason for an engine not to run."""
+        """Listen, and serve soon. A port that cannot be had is no reason for an engine not to run."""
         if not self.config.enabled:
             return
-        if self.server.host != self.config.host:
+        if self._served is not self.config:
             KEPT_LOCAL(host=self.config.host, port=self.config.port)
         if self.config.engine_routes:
             self._bind_routes()
-        opening = await self.server.begin(_OPENED_S)
-        opening.add_done_callback(self._opened)
+        listens = asyncio.Event()
+        self.opening = asyncio.get_running_loop().create_task(self._open(listens))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_OPENED_S):
+                await listens.wait()
 
     async def renew(self) -> None:
-        if self.server.tls is not None:
-            await self.server.tls.renew()
+        if self._tls is not None:
+            await self._tls.renew()
 
     async def stop(self) -> None:
         """Leave."""
-        await self.server.close()
+        if self.opening is not None:
+            self.opening.cancel()
+            await asyncio.wait((self.opening,))
+        if self._server is not None:
+            await self._server.close()
         self._tasks.cancel()
         await self._tasks.wait()
 
-    def _opened(self, opening: asyncio.Task[None]) -> None:
-        if opening.cancelled():
-            return
-        error = opening.exception()
-        if error is None:
-            READY(url=self.server.address)
-        else:
+    async def _open(self, listens: asyncio.Event) -> None:
+        try:
+            sockets = await listen(self._served.host, self._served.port)
+            self.port = port_of(sockets[0])
+            READY(url=address_of(self._served.host, self.port, self._tls))
+            listens.set()
+            await self._serve(sockets)
+        except Exception as error:
             NOT_SERVED(None if isinstance(error, StartFailure) else error, reason=str(error))
+        finally:
+            listens.set()
+
+    async def _serve(self, sockets: Sequence[socket.socket]) -> None:
+        """Browsers that connect meanwhile wait for a tenth of a second, and not the workers."""
+        try:
+            kind = await asyncio.to_thread(_loaded)
+        except BaseException:
+            for each in sockets:
+                each.close()
+            raise
+        entrance = InsideEntrance(self.engine, self._events, self._admission)
+        self._server = kind(self._served, entrance, self.place, self._audit, self._tls)
+        await self._server.open(sockets)
 
     def _bind_routes(self) -> None:
         """Everybody who reaches the HTTP port may call anything through them."""
@@ -129,7 +160,7 @@ class Console(Module):
     def place(self) -> EnginePlace:
         """Where the ports of the engine are now."""
         ports = {module.name: _port_of(module) for module in self.engine.modules}
-        host = LOCAL if not is_loopback(self.server.host) else self.server.host
+        host = LOCAL if not is_loopback(self._served.host) else self._served.host
         url = f"ws://{in_url(host)}:{ports.get('iii-worker-manager') or 0}"
         return EnginePlace(
             "module", url, host, ports.get("iii-http"), ports.get("iii-stream"), self._tls_of("iii-http"), self._tls_of("iii-stream")
@@ -147,8 +178,15 @@ class Console(Module):
     async def _answer(self, route: BackendRoute, invocation: Invocation) -> None:
         """With the rights of the caller: nobody can do through it what it could not do itself (20 §4)."""
         door = InsideDoor(self.engine, self._events, invocation.caller)
-        desk = Desk(Visitor(door, "caller of a function", ""), self.server.audit, None)
+        desk = Desk(Visitor(door, "caller of a function", ""), self._audit, None)
         invocation.complete(await response_object(route, desk, bytes(invocation.data)))
+
+
+def _loaded() -> type[ConsoleServer]:
+    """aiohttp takes longer to import than the loop may stand still, and a third of what else an engine starts with."""
+    from iii.console.serving import ConsoleServer
+
+    return ConsoleServer
 
 
 @cache

@@ -18,9 +18,9 @@ from iii.protocol.limits import INVOCATION_TIMEOUT_MS
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.sdk.core import WorkerCore
+from iii.sdk.invocation import carry_trace
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.requests import TriggerInput, TriggerRequest
-from iii.sdk.trace_context import TraceContext, current_trace
 from iii.sdk.worker import Worker
 
 NAME = "iii-console"
@@ -84,7 +84,7 @@ class OutsideDoor:
             "function_id": function_id, "payload": Raw(payload), "namespace": namespace or DEFAULT_NAMESPACE,
             "timeout_ms": timeout_ms, "metadata": None if metadata is NULL else Raw(metadata), "action": action,
         }  # fmt: skip
-        current_trace.set(TraceContext(traceparent, None))  # of this task
+        carry_trace(traceparent, None)
         try:
             if action is None:
                 return bytes(await self._worker.trigger_async(request, returns=Raw))

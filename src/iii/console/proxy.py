@@ -18,7 +18,7 @@ from iii.protocol.limits import MIB
 
 if TYPE_CHECKING:
     from iii.console.application import Reception
-    from iii.console.serving import EnginePlace
+    from iii.console.engine_place import EnginePlace
     from iii.console.visitor import Visitor
     from iii.net.picows_side import TlsClient
 

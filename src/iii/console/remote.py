@@ -12,16 +12,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from iii.console.api import BACKEND
+from iii.console.audit import Audit
+from iii.console.backend.all_routes import BACKEND
 from iii.console.backend.route import BackendRoute, response_object
 from iii.console.config import ConsoleConfig
 from iii.console.desk import Desk
+from iii.console.engine_place import EnginePlace
 from iii.console.module import READY
 from iii.console.outside import OutsideDoor
 from iii.console.outside_entrance import OutsideEntrance
-from iii.console.serving import ConsoleServer, EnginePlace
+from iii.console.serving import ConsoleServer
 from iii.console.visitor import Visitor
-from iii.net.listening import in_url
+from iii.net.listening import in_url, listen
 from iii.protocol.log_event import LogEvent
 from iii.sdk.client_tls import ClientTls
 from iii.sdk.options import InitOptions
@@ -65,13 +67,13 @@ class RemoteConsole(NamedTuple):
 async def serve(told: RemoteConsole) -> None:
     """Until SIGINT or SIGTERM. Raises StartFailure: the port cannot be had. ValueError: the URL cannot be used."""
     door = OutsideDoor(told.url, told.headers, told.tls)
-    server = ConsoleServer(told.config, OutsideEntrance(door, told.token), place_of(told, door.address))
+    server = ConsoleServer(told.config, OutsideEntrance(door, told.token), place_of(told, door.address), Audit())
     server.live.engine(False)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    await server.open()
+    await server.open(await listen(told.config.host, told.config.port))
     try:
         READY(url=server.address)
         if told.engine_routes:

@@ -1,21 +1,25 @@
-"""The port of the console: the same for the module of an engine and for `iii console` (23 §1)."""
+"""What answers at the port of the console: the same for the module of an engine and for `iii console` (23 §1).
+
+aiohttp takes longer to import than everything else that an engine starts with: its start does without this room.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from iii.console.api import action_routes, backend_routes, letter_routes, list_routes
 from iii.console.application import Reception, application
 from iii.console.assets import FOLDER
-from iii.console.audit import Audit
 from iii.console.calls import CallRoutes
 from iii.console.config import ConsoleConfig
+from iii.console.engine_place import address_of
 from iii.console.gate import ConsoleGate
 from iii.console.live.hub import FollowedTopics
 from iii.console.live.socket import LiveSocket
@@ -27,72 +31,64 @@ from iii.console.port import ConsolePort
 from iii.console.proxy import Proxy
 from iii.console.sessions import Sessions
 from iii.console.visitor import Admitting
-from iii.net.listening import in_url, listen, port_of
-from iii.net.picows_side import TlsClient
-from iii.net.server_tls import server_tls
+from iii.net.http_log import HttpLog
+from iii.net.listening import port_of
 from iii.protocol.versions import PACKAGE_VERSION
+
+if TYPE_CHECKING:
+    from iii.console.audit import Audit
+    from iii.console.engine_place import EnginePlace
+    from iii.net.server_tls import ServerTls
 
 STOP_S = 1.0
 _EXPIRED_S = 1.0  # after which a login that nobody uses ends at the latest
 
 
-class EnginePlace(NamedTuple):
-    """Where the engine is, for pages.
-
-    Attributes:
-        http_port, stream_port: None: nothing is served there.
-        http_tls, stream_tls: how connections to them are encrypted; None: they are plain.
-    """
-
-    mode: Literal["module", "remote"]
-    url: str
-    host: str
-    http_port: int | None
-    stream_port: int | None
-    http_tls: TlsClient | None = None
-    stream_tls: TlsClient | None = None
-
-
 class ConsoleServer:
     """Attributes:
     audit: what was done.
-    opening: what `begin` has begun, at work or done.
     tls: None: connections are plain.
     port: once it is open.
     """
 
     def __init__(
-        self, config: ConsoleConfig, entrance: Admitting, place: Callable[[], EnginePlace], folder: Path = FOLDER
+        self,
+        config: ConsoleConfig,
+        entrance: Admitting,
+        place: Callable[[], EnginePlace],
+        audit: Audit,
+        tls: ServerTls | None = None,
+        folder: Path = FOLDER,
     ) -> None:
         self._config = config
         self._place = place
-        self.tls = server_tls(config.tls, "iii-console")
-        self.host = config.host
+        self._tls = tls
         self.port = config.port
-        self.audit = Audit()
+        self.audit = audit
         self.sessions = Sessions(config.session_seconds, time.monotonic)
         gate = ConsoleGate([config.host, *config.allowed_hosts])
         self._reception = Reception(gate, entrance, self.sessions, self.audit, lambda: f"iii_console_{self.port}")
         self.live = LiveSocket(self._reception, FollowedTopics(topics_of(self.audit)))
         self._proxy = Proxy(self._reception, place)
         self._pages = PageRoutes(folder, self.told_to_pages)
-        self.opening: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
         self._port: ConsolePort | None = None
         self._expiring: asyncio.Task[None] | None = None
 
     @property
     def address(self) -> str:
-        return f"{'http' if self.tls is None else 'https'}://{in_url(self.host)}:{self.port}"
+        return address_of(self._config.host, self.port, self._tls)
 
-    async def begin(self, limit_s: float) -> asyncio.Task[None]:
-        """Open; a port that has to be waited for holds nobody up for longer than this. `close` ends what goes on."""
-        opening = self.opening = asyncio.get_running_loop().create_task(self.open())
-        await asyncio.wait((opening,), timeout=limit_s)
-        return opening
+    async def open(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve these, which listen already; they are its own from now on."""
+        try:
+            await self._open(sockets)
+        except BaseException:
+            for each in sockets:
+                each.close()
+            raise
 
-    async def open(self) -> None:
-        """Raises StartFailure: the port cannot be had."""
+    async def _open(self, sockets: Sequence[socket.socket]) -> None:
         reception = self._reception
         routes = [
             *LoggingIn(reception, self._described).routes(),
@@ -109,15 +105,15 @@ class ConsoleServer:
         runner = self._runner = web.AppRunner(
             application(reception, routes, self._asks),
             access_log=None,
+            logger=HttpLog(),
             shutdown_timeout=STOP_S,
             handler_cancellation=True,
         )
         await runner.setup()
         assert runner.server is not None  # since it is set up
-        sockets = await listen(self.host, self.port)  # nothing can end this between here and the next line
         self.port = port_of(sockets[0])
         self._port = ConsolePort(runner.server)
-        self._port.open(sockets, None if self.tls is None else self.tls.following())
+        self._port.open(sockets, None if self._tls is None else self._tls.following())
         self._expiring = asyncio.get_running_loop().create_task(self._expire())
 
     async def _expire(self) -> None:
@@ -132,9 +128,6 @@ class ConsoleServer:
 
     async def close(self) -> None:
         """End logins and pages, and what is asked now."""
-        if self.opening is not None:
-            self.opening.cancel()
-            await asyncio.gather(self.opening, return_exceptions=True)
         if self._expiring is not None:
             self._expiring.cancel()
         self.sessions.end_all()

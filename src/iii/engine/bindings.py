@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from iii.engine.access.forwarded import functions_in
+from iii.engine.access.leading_to import LeadingTo
 from iii.engine.entrusted import Entrusted
 from iii.engine.owner import Owner
 from iii.engine.ownership import Key
@@ -121,6 +122,13 @@ class Binding:
         return functions_in(self.config) if self.identity is None else ()
 
     @property
+    def judged(self) -> Collection[Key]:
+        """Functions by whose metadata it may be allowed; none if it is not a session's (20 §10)."""
+        if self.identity is None:
+            return ()
+        return {(self.namespace, each) for each in (self.function_id, *functions_in(self.config))}
+
+    @property
     def identity(self) -> str | None:
         """Of those whose it is, or who made it; None: they are trusted (20 §5)."""
         if self.shares:
@@ -160,6 +168,7 @@ class Bindings:
         self._types = trigger_types
         self._turns = turns
         self._entrusted = entrusted
+        self.leading_to = LeadingTo()
         self._parked_of: dict[str, dict[str, Binding]] = {}  # by type
         self._by_key: dict[Key, dict[str, Binding]] = {}
         self._awaiting: dict[str, Acknowledged] = {}
@@ -188,6 +197,7 @@ class Bindings:
         if provider is not None and provider.owner.in_process:
             ask_to_bind(provider.owner, binding)  # may refuse: nothing has been touched yet
         self._entrusted.hold(binding, binding.deciders)
+        self.leading_to.hold(binding, binding.judged)
         if provider is None:
             self.drop(earlier)
             self._park(binding)
@@ -344,6 +354,7 @@ class Bindings:
 
     def _forget(self, binding: Binding) -> None:
         self._entrusted.hold(binding, ())
+        self.leading_to.hold(binding, ())
         self._unlink(binding)
         self.give_up_waiting(binding.id)
 

@@ -17,7 +17,7 @@ from msgspec import Raw
 from iii.engine.builtin_request import RequestDecoder
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
-from iii.engine.schema import json_schema
+from iii.engine.schema import LateSchema, json_schema
 from iii.protocol.errors import InvocationError, SerializationFailed
 from iii.protocol.log_event import LogEvent
 from iii.protocol.tracecontext import ids_of
@@ -81,13 +81,10 @@ def builtin(
 
 
 class _Form(msgspec.Struct, frozen=True):
-    """What the declaration and the signature of a method say."""
+    """What the declaration and the annotations of a method say: looked at when it is first called or shown."""
 
-    description: str
     documented_request: Any
     response: Any
-    takes_invocation: bool
-    is_async: bool
     decode: Callable[[bytes | Raw | memoryview], Any]
 
 
@@ -95,16 +92,25 @@ class _Form(msgspec.Struct, frozen=True):
 def _form_of(function: types.FunctionType) -> _Form:
     declaration: Declaration = function.__builtin__  # type: ignore[attr-defined] # by the decorator
     hints = typing.get_type_hints(function)
-    _, request, *others = inspect.signature(function).parameters
-    documented = declaration.request or hints[request]
+    request = hints[function.__code__.co_varnames[1]]
+    documented = declaration.request or request
     return _Form(
-        (inspect.getdoc(function) or "").partition("\n")[0],
         documented,
         declared_result(hints["return"]),
-        bool(others),
-        inspect.iscoroutinefunction(function),
-        RequestDecoder(declaration.function_id, hints[request], documented, declaration.aliases).decode,
+        RequestDecoder(declaration.function_id, request, documented, declaration.aliases).decode,
     )
+
+
+@cache
+def _request_schema(function: types.FunctionType) -> bytes:
+    return json_schema(_form_of(function).documented_request)
+
+
+@cache
+def _response_schema(function: types.FunctionType) -> bytes:
+    """`null` for one that answers with whatever it has."""
+    response = _form_of(function).response
+    return b"null" if response is Later else json_schema(response)
 
 
 class Builtin:
@@ -116,28 +122,25 @@ class Builtin:
         declaration: Declaration,
         spawn: Callable[[Coroutine[Any, Any, None]], object] | None,
     ) -> None:
-        form = self._form = _form_of(method.__func__)
+        function = self._function = method.__func__
         self.function_id = declaration.function_id
-        self.description = form.description
+        self.description = (inspect.getdoc(function) or "").partition("\n")[0]
+        self.request_schema = LateSchema(_request_schema, function)
+        self.response_schema = LateSchema(_response_schema, function)
         self._method = method
-        self._takes_invocation = form.takes_invocation
+        self._takes_invocation = function.__code__.co_argcount > len(("self", "request"))
         self._waits = declaration.waits_for_registrations
-        self._decode = form.decode
-        self._spawn = spawn if form.is_async else None
-
-    @property
-    def request_schema(self) -> bytes:
-        return json_schema(self._form.documented_request)
-
-    @property
-    def response_schema(self) -> bytes:
-        """`null` for one that answers with whatever it has."""
-        return b"null" if self._form.response is Later else json_schema(self._form.response)
+        self._decode: Callable[[bytes | Raw | memoryview], Any] = self._first_decode
+        self._spawn = spawn if inspect.iscoroutinefunction(function) else None
 
     def deliver(self, invocation: Invocation, function: Function) -> None:
         """Answer one invocation; whatever happens inside is answered too."""
         if not (self._waits and self._held(invocation)):
             self._run(invocation)
+
+    def _first_decode(self, data: bytes | Raw | memoryview) -> Any:
+        self._decode = decode = _form_of(self._function).decode
+        return decode(data)
 
     def _held(self, invocation: Invocation) -> bool:
         caller = invocation.caller

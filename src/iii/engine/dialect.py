@@ -5,7 +5,15 @@ from typing import Literal
 from msgspec import Struct
 
 from iii.protocol.limits import RECEIVER_DEFAULT_BYTES, RECEIVER_LARGE_BYTES, RECEIVER_OLD_PYTHON_BYTES
-from iii.protocol.names import CANCEL_FEATURE, LARGE_MESSAGES, LOCAL_DISPATCH, OBSERVE_V1, OBSERVE_V2, TRACES_V1
+from iii.protocol.names import (
+    BATCH_V1,
+    CANCEL_FEATURE,
+    LARGE_MESSAGES,
+    LOCAL_DISPATCH,
+    OBSERVE_V1,
+    OBSERVE_V2,
+    TRACES_V1,
+)
 from iii.protocol.versions import parse_version
 
 Discovery = Literal["legacy", "modern"]
@@ -31,6 +39,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     says_matches: bool = False  # its results say which observers they are for (21 §9)
     dispatches_locally: bool = False  # it runs calls of its own functions by itself where it may (21 §11)
     knows_its_traces: bool = False  # answers to its calls need no trace context (17 §9)
+    takes_batches: bool = False  # several messages may come in one frame (29 §1)
     status_always_connected: bool = False  # Go: its published test wants it (W1)
     records_calls: bool = (
         False  # since 0.19 a client makes a span of each call that it runs, so the engine makes none (O1)
@@ -57,6 +66,7 @@ def choose_dialect(runtime: str | None, version: str | None, name: str | None, f
         says_matches=OBSERVE_V1 in said and OBSERVE_V2 in said,
         dispatches_locally=OBSERVE_V1 in said and LOCAL_DISPATCH in said,
         knows_its_traces=TRACES_V1 in said,
+        takes_batches=BATCH_V1 in said,
         status_always_connected=runtime == "go",
         records_calls=runtime in _RECORDING_RUNTIMES and known is not None and known >= (0, 19, 0),
     )

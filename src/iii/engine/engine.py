@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from iii.engine.access.changed_targets import ChangedTargets
 from iii.engine.access.guard import Guard
 from iii.engine.channels import Channels
 from iii.engine.connection_limits import ConnectionLimits
@@ -77,6 +78,7 @@ class Engine:
         self.router = Router(self.functions, self.registry.expected, Deadlines(clock), Tallies(clock))
         self.roster = Roster(clock, self.functions)
         self.observers = Observers(clock, self.router, self.turns, self.options.local_dispatch)
+        ChangedTargets(self)
         self.legacy_triggers = LegacyTriggers(self.registry, self.observers, self.turns)
         self.channels = Channels(clock, self.options.channel_ttl_s)
         self.telemetry: Listeners[[TelemetryKind, bytes]] = Listeners()  # called with each telemetry frame

@@ -29,7 +29,7 @@ from iii.engine.draining import WorkerDraining
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
 from iii.engine.observing.source import EventSource
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.engine.trigger_types import TriggerType
 from iii.engine.worker_info import read_announcement
 from iii.protocol.errors import DeserializationFailed
@@ -89,14 +89,14 @@ class EngineFunctions(Module):
             FUNCTIONS_AVAILABLE,
             self,
             "The registered functions changed.",
-            call_schema=json_schema(FunctionsChanged),
+            call_schema=late_schema(FunctionsChanged),
         )
         yield TriggerType(
             DEFAULT_NAMESPACE,
             WORKERS_AVAILABLE,
             self,
             "A worker connected, announced itself or disconnected.",
-            call_schema=json_schema(WorkerChanged),
+            call_schema=late_schema(WorkerChanged),
         )
 
     def sources(self) -> Iterator[EventSource]:

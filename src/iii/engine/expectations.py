@@ -55,7 +55,7 @@ class Expectations:
         else:
             return False
         caller = invocation.caller
-        size = len(memoryview(invocation.data))
+        size = invocation.keep()
         if caller is not None and not caller.waiting.take(size):
             why = f"calls that wait for registrations exceed the limit of {caller.waiting.limit} bytes"
             invocation.refuse(ConnectionClosing(why))

@@ -21,6 +21,7 @@ _CALL = b'{"type":"invokefunction","invocation_id":"'  # pieces are joined in ha
 _RESULT = b'{"type":"invocationresult","invocation_id":"'
 _FUNCTION_ID = b'","function_id":'
 _TRACEPARENT = b',"traceparent":'
+_VALID_TRACEPARENT = b',"traceparent":"'  # one that needs no escapes
 _json = msgspec.json.Encoder().encode
 
 Parts: TypeAlias = list[bytes | memoryview]
@@ -52,11 +53,12 @@ def invocation_frame(
             if baggage is None:
                 if trace is None:
                     return b"".join((_CALL, head, function.call_members, data, end, closing))
-                return b"".join((_CALL, head, function.call_members, data, end, _TRACEPARENT, _json(trace), closing))
+                traced = _VALID_TRACEPARENT, trace.encode(), b'"', closing
+                return b"".join((_CALL, head, function.call_members, data, end, *traced))
         elif trace is not None and (baggage is None or names_a_function(baggage)):
             last = function.trace_end or _trace_end(function)
             if last or baggage is None:
-                traced = _TRACEPARENT, _json(trace), last
+                traced = _VALID_TRACEPARENT, trace.encode(), b'"', last
                 return b"".join((_CALL, head, function.call_members, data, end, *traced, closing))
     sidecars = _sidecars(invocation, function.id)
     return b"".join((_CALL, head, function.call_members, data, end, *sidecars, closing))

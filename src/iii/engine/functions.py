@@ -11,6 +11,7 @@ from iii.engine.observing.traits import ORDINARY, Traits
 from iii.engine.owner import Owner
 from iii.engine.ownership import Key, Ownership
 from iii.engine.replicas import ReplicaRule, spread
+from iii.engine.schema import Schema, made
 from iii.protocol.messages import HttpInvocation, RegisterFunction
 from iii.protocol.names import DEFAULT_NAMESPACE, is_builtin_id
 from iii.protocol.replicas import ReplicaPolicy
@@ -42,6 +43,7 @@ class Function:
     """One registration of a function id by one owner; formats and metadata are JSON as sent, null when absent.
 
     Attributes:
+        formats: of request and response, made or not; two that are equal are of equal schemas.
         replicas: how calls are spread over it and its copies; None: it serves alone (P8).
         copies: the registrations that serve together, of what looks like the first of them; else empty.
         tally: counts its calls, from the first one on.
@@ -54,8 +56,8 @@ class Function:
     """
 
     __slots__ = (
-        "call_members", "confirmed", "copies", "deliver", "description", "id", "invocation", "key", "metadata", "namespace",
-        "observers", "own_id", "owner", "replicas", "request_format", "response_format", "tally", "trace_end", "traced", "traits",
+        "call_members", "confirmed", "copies", "deliver", "description", "formats", "id", "invocation", "key", "metadata", "namespace",
+        "observers", "own_id", "owner", "replicas", "tally", "trace_end", "traced", "traits",
     )  # fmt: skip
 
     def __init__(
@@ -66,8 +68,8 @@ class Function:
         deliver: Deliver,
         *,
         description: str | None = None,
-        request_format: bytes = b"null",
-        response_format: bytes = b"null",
+        request_format: Schema = b"null",
+        response_format: Schema = b"null",
         metadata: bytes = b"null",
         invocation: HttpInvocation | None = None,
         replicas: ReplicaPolicy | None = None,
@@ -81,8 +83,7 @@ class Function:
         self.owner = owner
         self.deliver = deliver
         self.description = description
-        self.request_format = request_format
-        self.response_format = response_format
+        self.formats = request_format, response_format
         self.metadata = metadata
         self.invocation = invocation
         self.replicas = replicas
@@ -98,6 +99,14 @@ class Function:
         """Its worker calls it so, which may be another id (20 §3): what stands before the payload of a call."""
         self.own_id = own_id
         self.call_members = b'","function_id":%b,"data":' % msgspec.json.encode(own_id)
+
+    @property
+    def request_format(self) -> bytes:
+        return made(self.formats[0])
+
+    @property
+    def response_format(self) -> bytes:
+        return made(self.formats[1])
 
     @property
     def shared(self) -> bool:
@@ -139,8 +148,8 @@ class Function:
             first.owner,
             spread(first.replicas, copies),
             description=first.description,
-            request_format=first.request_format,
-            response_format=first.response_format,
+            request_format=first.formats[0],
+            response_format=first.formats[1],
             metadata=first.metadata,
             invocation=first.invocation,
             replicas=first.replicas,

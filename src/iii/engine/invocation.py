@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from iii.engine.connection_limits import WaitingBytes
     from iii.engine.dialect import Dialect
     from iii.engine.observing.origin import CallOrigin
-    from iii.engine.tally import CallEnds
+    from iii.engine.tally import Tally
+    from iii.engine.tracing import CallSpan
     from iii.engine.worker_info import Announcement
     from iii.protocol.log_event import LogEvent
     from iii.protocol.reply import Reply
+
+
+_WITHDRAWN = (("iii.call.withdrawn", "true"),)  # a span of which nobody waits for the end (17 §2)
 
 
 class Trace(NamedTuple):
@@ -146,12 +150,11 @@ class Invocation(Struct, eq=False, gc=False):
     runner: Runner | None = None  # once it was sent
     request: Struct | None = None  # instead of `data`, for a builtin that takes just that
     timeout_ms: int | None = None  # after which it is cancelled, from when it was asked for (P7)
-    tally: CallEnds | None = (
-        None  # of its function, from when it was handed over to its end; or its span, which counts too
-    )
+    tally: Tally | None = None  # of its function, from when it was handed over to its end
     began: float = 0.0  # then
     origin: CallOrigin | None = None  # what it carries beside its caller; None: it is a top-level call (21 §8)
     followed: Follower | None = None  # the waiter, if that only stands before the one who asked
+    span: CallSpan | None = None  # of the engine, begun when it was handed over; None: it has none
 
     @property
     def is_void(self) -> bool:
@@ -159,12 +162,26 @@ class Invocation(Struct, eq=False, gc=False):
         waiter = self.waiter
         return waiter is None or not waiter.wants_answers
 
+    def keep(self) -> int:
+        """It has to wait before it is sent: how many bytes of its sender's are kept until then, a batch of messages no longer (P6)."""
+        if type(self.data) is Raw:
+            self.data = self.data.copy()
+        if type(self.metadata) is Raw:
+            self.metadata = self.metadata.copy()
+        texts = len(self.function_id) + len(self.baggage or "") + len(self.echo)
+        return texts + len(memoryview(self.data)) + len(memoryview(self.metadata))
+
     def complete(self, result: bytes | memoryview | None) -> None:
         """Success. JSON, or None for no result."""
         tally = self.tally
         if tally is not None:
             self.tally = None
             tally.took(tally.now() - self.began)
+            span = self.span
+            if span is not None:  # the loop's clock, which measured that, has milliseconds only: too coarse for it
+                span.end_ns = tally.time_ns()
+                if span.aside:
+                    span.ended()
         waiter = self.waiter
         if waiter is not None:
             self.waiter = None
@@ -175,6 +192,8 @@ class Invocation(Struct, eq=False, gc=False):
         tally, self.tally = self.tally, None
         if tally is not None:
             tally.failed(self.began, error)
+            if self.span is not None:
+                self.span.fail(error)
         waiter, self.waiter = self.waiter, None
         if waiter is not None:
             waiter.failed(self, error)
@@ -192,6 +211,9 @@ class Invocation(Struct, eq=False, gc=False):
         tally, self.tally = self.tally, None
         if tally is not None:
             tally.withdrew()
+            if self.span is not None:
+                self.span.note(_WITHDRAWN)
+                self.span.end("unset")
         if self.followed is not None:  # it goes on for those who observe it
             self.followed.detach()
             if cancels and self.runner is not None and self.id is not None:
@@ -208,6 +230,8 @@ class Invocation(Struct, eq=False, gc=False):
         tally, self.tally = self.tally, None
         if tally is not None:
             tally.failed(self.began, text)
+            if self.span is not None:
+                self.span.fail(text)
         self.withdraw(cancels=True)
         if waiter is not None:
             waiter.failed(self, text)

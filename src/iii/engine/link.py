@@ -14,6 +14,10 @@ class Link(Protocol):
     ip_address: str | None
 
     @property
+    def paused(self) -> bool:
+        """Whether nothing is to be delivered now (`pause_reading` and what else pauses)."""
+
+    @property
     def silent_s(self) -> float:
         """Seconds since anything was heard of the worker; 0 when that was just now, within seconds."""
 
@@ -30,6 +34,12 @@ class Link(Protocol):
 
     def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backpressure | None:
         """As `send`, for a message in pieces that are not copied."""
+
+    def batch(self) -> None:
+        """The worker takes several messages in one frame from now on (29 §1)."""
+
+    def put_back(self, messages: list[bytes]) -> None:
+        """Deliver these, which came in one frame, next: each as if it had come in a frame of its own."""
 
     def pace(self, size: int) -> float:
         """Seconds for which whoever has sent so much to this worker, of which HIGH or FULL was said, is to say nothing (P5)."""

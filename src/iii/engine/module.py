@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from iii.engine.bindings import Binding
@@ -104,10 +105,9 @@ class Module:
     def functions(self) -> Iterator[Function]:
         """The declared builtins, of its parts too."""
         for part in (self, *map(self.part, self.parts)):
-            for attribute in dir(type(part)):
-                declaration = getattr(getattr(type(part), attribute), "__builtin__", None)
-                if isinstance(declaration, Declaration):
-                    yield self._function(Builtin(getattr(part, attribute), declaration, self.engine.spawn))
+            kind: Any = type(part)
+            for attribute, declaration in _declared(kind):
+                yield self._function(Builtin(getattr(part, attribute), declaration, self.engine.spawn))
 
     def sources(self) -> Iterator[EventSource]:
         """What clients without triggers observe instead; the same objects whenever it is asked. None by default (21 §13)."""
@@ -146,3 +146,10 @@ class Module:
             request_format=builtin.request_schema,
             response_format=builtin.response_schema,
         )
+
+
+@cache
+def _declared(kind: type[object]) -> list[tuple[str, Declaration]]:
+    """The builtins of a class, of which a test makes many."""
+    found = ((attribute, getattr(getattr(kind, attribute), "__builtin__", None)) for attribute in dir(kind))
+    return [(attribute, declaration) for attribute, declaration in found if isinstance(declaration, Declaration)]

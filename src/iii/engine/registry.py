@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from iii.engine.binding_owners import BindingOwners
@@ -10,6 +11,7 @@ from iii.engine.bindings import Bindings
 from iii.engine.expectations import Expectations
 from iii.engine.functions import Function, FunctionRegistry
 from iii.engine.owner import Owner
+from iii.engine.schema import made
 from iii.engine.trigger_types import TriggerType, TriggerTypeRegistry
 
 if TYPE_CHECKING:
@@ -67,6 +69,13 @@ class Registry:
         for trigger_type in module.trigger_types():
             self.evict_from_type(trigger_type.key, module)
             self.trigger_types.register(trigger_type)
+
+    def making_schemas(self) -> Iterator[None]:
+        """Make those of builtins, one a step, before somebody asks for all of them at once."""
+        formats = [function.formats for function in self.functions]
+        for schema in chain.from_iterable([*formats, *(each.schemas for each in self.trigger_types)]):
+            made(schema)
+            yield
 
     def evict_from_function(self, key: Key, owner: Owner) -> None:
         """Ids belong to trusted owners: one takes a function from sessions that have it (20 §5)."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -41,23 +41,6 @@ class Durations(NamedTuple):
     sum_s: float
 
 
-class CallEnds(Protocol):
-    """Counts how a call ends."""
-
-    @property
-    def now(self) -> Callable[[], float]:
-        """The clock, at hand."""
-
-    def took(self, seconds: float, /) -> None:
-        """It succeeded, so long after its beginning."""
-
-    def failed(self, began: float, error: bytes) -> None:
-        """A call that began then has failed just now, with an error object as JSON."""
-
-    def withdrew(self) -> None:
-        """Nobody waits for it any more."""
-
-
 class Tally:
     """The calls of one function, or of all `other` ones.
 
@@ -70,17 +53,19 @@ class Tally:
         took: takes the seconds from the beginning of one to its end.
         withdrawn: those that nobody waited for any more before they ended.
         codes: those that failed, by the code of their error.
-        now: the clock, at hand.
+        now, time_ns: the clock, at hand.
     """
 
     __slots__ = (
-        "_buckets", "_durations", "_sum_s", "begun", "codes", "deferred", "error", "function_id", "now", "took", "withdrawn",
+        "_buckets", "_durations", "_sum_s", "begun", "codes", "deferred", "error", "function_id", "now", "time_ns", "took",
+        "withdrawn",
     )  # fmt: skip
 
     def __init__(self, function_id: str, deferred: bool, clock: Clock) -> None:
         self.function_id = function_id
         self.deferred = deferred
         self.now = clock.now
+        self.time_ns = clock.time_ns
         self.begun = 0
         self.withdrawn = 0
         self.codes: dict[str, int] = {}
@@ -91,7 +76,7 @@ class Tally:
         self.error = 0
 
     def failed(self, began: float, error: bytes) -> None:
-        """As `CallEnds` says."""
+        """A call that began then has failed just now, with an error object as JSON."""
         self.took(self.now() - began)
         self.error += 1
         code = _code_of(error)
@@ -100,7 +85,7 @@ class Tally:
         self.codes[code] = self.codes.get(code, 0) + 1
 
     def withdrew(self) -> None:
-        """As `CallEnds` says."""
+        """Nobody waits for one any more."""
         self.withdrawn += 1
 
     @property

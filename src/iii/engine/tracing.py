@@ -11,10 +11,9 @@ if tracer is not None:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from iii.engine.invocation import NO_TRACE
-from iii.engine.tally import CallEnds, Tally
 
 if TYPE_CHECKING:
     from iii.engine.functions import Function
@@ -50,8 +49,19 @@ class OpenSpan(Protocol):
         """It is over, with an error object as JSON, as `Invocation.fail` takes it: `error.*` and an event say which."""
 
 
-class TalliedSpan(OpenSpan, CallEnds, Protocol):
-    """The span of a call, which stands where the call's `Tally` stands else: so calls without a span cost nothing more."""
+class CallSpan(OpenSpan, Protocol):
+    """The span of a call, which a success ends without a call of it.
+
+    Attributes:
+        end_ns: 0 until it has ended, then when; by the time of day.
+        aside: whether it is to be told that `end_ns` was set.
+    """
+
+    end_ns: int
+    aside: bool
+
+    def ended(self) -> None:
+        """It went well, and has its end."""
 
 
 class Tracer(Protocol):
@@ -79,9 +89,3 @@ class Tracer(Protocol):
         The call then hands on the trace of its span. Asked for functions of an owner that `begins_traces`; of those that are
         `traced` for calls with trace context, and for all if `eager`.
         """
-
-
-def span_of(invocation: Invocation) -> OpenSpan | None:
-    """The span `call <function>` of a call that runs, for a builtin with something to note in it."""
-    counts = invocation.tally
-    return None if counts is None or isinstance(counts, Tally) else cast("TalliedSpan", counts)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from iii.engine.listeners import Listeners
 from iii.engine.owner import Owner
 from iii.engine.ownership import Key, Ownership
+from iii.engine.schema import Schema, made
 from iii.protocol.messages import RegisterTriggerType
 from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX
 
@@ -12,7 +13,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX
 class TriggerType:
     """One provider's registration of a trigger type; schemas are JSON, null when absent."""
 
-    __slots__ = ("call_schema", "config_schema", "description", "id", "key", "namespace", "owner", "return_schema")
+    __slots__ = ("description", "id", "key", "namespace", "owner", "schemas")
 
     shared = False
 
@@ -23,18 +24,31 @@ class TriggerType:
         owner: Owner,
         description: str = "",
         *,
-        config_schema: bytes = b"null",
-        call_schema: bytes = b"null",
-        return_schema: bytes = b"null",
+        config_schema: Schema = b"null",
+        call_schema: Schema = b"null",
+        return_schema: Schema = b"null",
     ) -> None:
         self.namespace = namespace
         self.id = type_id
         self.key: Key = (namespace, type_id)
         self.owner = owner
         self.description = description
-        self.config_schema = config_schema  # of a binding's config
-        self.call_schema = call_schema  # of the payload that targets get
-        self.return_schema = return_schema  # of what targets return, where that is fixed
+        self.schemas = config_schema, call_schema, return_schema
+
+    @property
+    def config_schema(self) -> bytes:
+        """Of a binding's config."""
+        return made(self.schemas[0])
+
+    @property
+    def call_schema(self) -> bytes:
+        """Of the payload that targets get."""
+        return made(self.schemas[1])
+
+    @property
+    def return_schema(self) -> bytes:
+        """Of what targets return, where that is fixed."""
+        return made(self.schemas[2])
 
     @classmethod
     def from_message(cls, message: RegisterTriggerType, namespace: str, owner: Owner) -> "TriggerType":

@@ -26,6 +26,10 @@ _NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
 _LAST_PART = re.compile(r".*?(?:^|\.)(0[xX][0-9a-fA-F]*|[0-9]+)\.?", re.DOTALL)
 
 
+class AddressRefused(OSError):
+    """A name of which some address may not be called, or that has none; the text is the error's message."""
+
+
 class NoAddress(Exception):
     """A host that looks like an IPv4 address and is none."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from iii.net import picows_side
@@ -190,7 +191,7 @@ class Connection(FrameListener, Generic[B]):
             self._lost = True
             self.outbox.drop()
         else:
-            self._end()
+            self.inbox.take_all(self._end)
 
     def pause_writing(self) -> None:
         self.outbox.pause()
@@ -224,17 +225,14 @@ class Connection(FrameListener, Generic[B]):
         payload = frame.get_payload_as_bytes()
         if frame.tail_size and self.handler.drain_s and self._drains is None:
             self.handler.peer_closed(*_close_of(payload))
-            self._drains = self._loop.call_later(self.handler.drain_s, self._drained, payload)
+            self._drains = self._loop.call_later(
+                self.handler.drain_s, self.inbox.take_all, partial(self._peer_closes, payload)
+            )
         else:
             self.inbox.put(CLOSED, payload)
 
-    def _drained(self, payload: bytes) -> None:
-        self.inbox.take_all()
-        self._peer_closes(payload)
-
     def let_others_in(self, wait: Callable[[Callable[[], None]], None]) -> None:
-        self.inbox.pause()
-        wait(self.inbox.resume)
+        self.inbox.let_others_in(wait)
 
     def hold(self) -> None:
         """Pause; until `release` nothing happens, not even the end."""
@@ -245,7 +243,7 @@ class Connection(FrameListener, Generic[B]):
         """Go on, or end if TCP did."""
         self._held = False
         if self._lost:
-            self._end()
+            self.inbox.take_all(self._end)
         else:
             self.inbox.resume()
 
@@ -303,25 +301,28 @@ class Connection(FrameListener, Generic[B]):
         self.handler.ended()
 
     def broken(self, why: str) -> None:
-        self.inbox.take_all()
+        self.inbox.take_all(partial(self._broken, why))
+
+    def _broken(self, why: str) -> None:
         self.inbox.stop()
-        self.transport.pause_reading()
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
         self.outbox.drop()
-        self._complain(why)
+        if self._logs:
+            FRAME_REFUSED(ip_address=self.ip_address, reason=why)
         self.tell_end()
         if self._closing is None:  # the Close waits behind what a peer that does not read has not taken
             self._closing = self._loop.call_later(CLOSE_WAIT_S, self.transport.abort)
 
     def _refuse(self, code: CloseCode, why: str) -> None:
         if self._closing is None:
-            self.inbox.take_all()
-            self._complain(why)
-            self.close(code, why)
-            self.tell_end()
+            self.inbox.take_all(partial(self._refused, code, why))
 
-    def _complain(self, why: str) -> None:
+    def _refused(self, code: CloseCode, why: str) -> None:
         if self._logs:
             FRAME_REFUSED(ip_address=self.ip_address, reason=why)
+        self.close(code, why)
+        self.tell_end()
 
     def _peer_closes(self, payload: bytes) -> None:
         code, reason = _close_of(payload)

@@ -3,11 +3,11 @@
 They are made here so that many leave in one write.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from random import getrandbits
 
-from iii.protocol.limits import FRAGMENT_BYTES
+from iii.protocol.limits import BATCH_BYTES, FRAGMENT_BYTES
 
 TEXT = 0x1
 BINARY = 0x2
@@ -63,6 +63,47 @@ def text_frames(*parts: bytes | memoryview) -> list[bytes | memoryview]:
         first = (TEXT if number == 1 else _CONTINUATION) | (_FINAL if number == len(payloads) else 0)
         frames += (_head(first, len(payload)), payload)
     return frames
+
+
+def batch(messages: Sequence[bytes | memoryview]) -> bytes | None:
+    """Several messages as the text of one frame, each behind a line break.
+
+    None: it is only one, they are more than a frame may have, or one of them has such a break itself.
+    """
+    joined = b"".join(messages)  # to look for a break there is faster than to count all of them
+    if len(messages) == 1 or len(joined) + len(messages) > BATCH_BYTES or b"\n" in joined:
+        return None
+    return b"\n".join((b"", *messages))
+
+
+def batches(messages: Sequence[bytes]) -> list[bytes]:
+    """As few texts for frames as the limit allows; in order."""
+    if (text := batch(messages)) is not None:  # first: nearly always it is one
+        return [text]
+    texts: list[bytes] = []
+    some: list[bytes] = []
+    size = 0
+    for message in (*messages, None):
+        if some and (message is None or size + len(message) >= BATCH_BYTES):
+            text = batch(some)
+            texts += some if text is None else (text,)
+            some, size = [], 0
+        if message is not None:
+            some.append(message)
+            size += len(message) + 1
+    return texts
+
+
+def batch_frames(messages: Sequence[bytes | memoryview], size: int) -> list[bytes | memoryview]:
+    """Short messages of a server in one frame if they can be (29 §1).
+
+    Args:
+        size: of the text that they are together.
+    """
+    text = batch(messages) if size <= BATCH_BYTES else None
+    if text is not None:
+        return [_head(_FINAL | TEXT, size), text]
+    return [piece for message in messages for piece in (TEXT_HEADS[len(message)], message)]
 
 
 def message_head(is_text: bool, size: int) -> bytes:

@@ -7,11 +7,7 @@ import socket
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from iii.net.addresses import is_blocked, parsed
-
-
-class AddressRefused(OSError):
-    """A name of which some address may not be called, or that has none; the text is the error's message."""
+from iii.net.addresses import AddressRefused, is_blocked, parsed
 
 
 class GuardedResolver(AbstractResolver):

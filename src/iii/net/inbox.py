@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
 
 from iii.net import picows_side
 from iii.net.picows_side import CONTINUATION, MESSAGE_FAILED, TEXT, Frame, Kind
@@ -13,6 +15,7 @@ from iii.protocol.limits import KIB, MIB
 
 LARGE_ROOM_BYTES = 64 * KIB  # of the read buffer; a thousand workers may well have sent one large message each
 Refusal = tuple[CloseCode, str]
+Wait: TypeAlias = Callable[[Callable[[], None]], object]
 
 
 class Inbox:
@@ -25,6 +28,7 @@ class Inbox:
 
     __slots__ = (
         "_deliver",
+        "_endings",
         "_fragments",
         "_kept",
         "_kind",
@@ -32,7 +36,9 @@ class Inbox:
         "_over",
         "_shrinks",
         "_slowed",
+        "_taking",
         "_transport",
+        "_turn",
         "pauses",
         "plain",
     )
@@ -50,11 +56,14 @@ class Inbox:
         self._kept: deque[tuple[Kind, bytes]] | None = None  # read before the pause
         self._shrinks = False  # the read buffer, at the next chance
         self._slowed = False  # one of the pauses
+        self._taking = False  # what was kept is being delivered
         self._over = False
+        self._endings: list[Callable[[], None]] | None = None  # what is to be done once all is taken; nothing new is
+        self._turn: Wait | None = None  # whom to ask when to go on with that
 
     def data(self, kind: Kind, frame: Frame) -> Refusal | None:
         """Take a frame of a message; why the connection must end, if it must."""
-        if self._over:
+        if self._over or self._endings is not None:
             return None
         fragments = self._fragments
         if (fragments is None) == (kind is CONTINUATION):
@@ -80,12 +89,24 @@ class Inbox:
 
     def put(self, kind: Kind, payload: bytes) -> None:
         """Deliver it, or keep it for the end of the pause."""
-        if not self.pauses:
+        if not self.pauses and self._endings is None:
             self._deliver(kind, payload)
         elif self._kept is None:
             self._kept = deque(((kind, payload),))
         else:
             self._kept.append((kind, payload))
+
+    def put_first(self, messages: list[bytes]) -> None:
+        """Deliver texts that came in one frame as if each had come in its own, before all that is kept."""
+        if self._over:
+            return
+        kept: deque[tuple[Kind, bytes]] = deque((TEXT, message) for message in messages)
+        if self._kept is None:
+            self._kept = kept
+        else:
+            self._kept.extendleft(reversed(kept))
+        if not self.pauses and not self._taking:
+            self._deliver_kept()
 
     def pause(self) -> None:
         """Deliver nothing until `resume` was called as often; TCP carries that back to the sender.
@@ -93,6 +114,9 @@ class Inbox:
         Messages that the last read has brought already wait here, in order, 64 KiB of them beside a larger one, and are
         delivered when the connection ends meanwhile. Pings are answered.
         """
+        if self._endings is not None:
+            self.pauses += 1  # until the next turn
+            return
         if self._over or self._transport.is_closing():
             return
         self.pauses += 1
@@ -102,9 +126,17 @@ class Inbox:
 
     def resume(self) -> None:
         """Deliver what was kept, then read on."""
-        if self.pauses:  # it has not ended meanwhile
+        if self.pauses and self._endings is None:  # it has not ended meanwhile
             self.pauses -= 1
             self._take_kept()
+
+    def let_others_in(self, wait: Wait) -> None:
+        """Pause until `wait` calls back."""
+        self.pause()
+        if self._endings is None:
+            wait(self.resume)
+        else:
+            self._turn = wait
 
     def slow_down(self, seconds: float) -> None:
         """Pause for so long: the peer sends faster than a receiver of its messages reads (P5)."""
@@ -117,11 +149,34 @@ class Inbox:
         self._slowed = False
         self.resume()
 
-    def take_all(self) -> None:
-        """The connection ends: what came before that counts, as if there had been no pause."""
-        while self._kept:
-            self.pauses = 0
-            self._take_kept()
+    def take_all(self, then: Callable[[], None]) -> None:
+        """The connection ends: what came before that counts, as if there had been no pause. A pause lasts a turn of the loop.
+
+        Args:
+            then: called when that is done.
+        """
+        if self._endings is not None:
+            self._endings.append(then)
+            return
+        self._endings = [then]
+        self.plain = False
+        self._take_rest(self.pauses > 0)
+
+    def _take_rest(self, resumes: bool) -> None:
+        self.pauses = 0
+        self._deliver_kept()
+        if self._kept:
+            wait, self._turn = self._turn or asyncio.get_running_loop().call_soon, None
+            wait(partial(self._take_rest, resumes))
+            return
+        self.pauses = 0
+        endings, self._endings = self._endings or [], None
+        if not self._over:
+            self._look()
+            if resumes and not self._transport.is_closing():
+                self._transport.resume_reading()
+        for then in endings:
+            then()
 
     def stop(self) -> None:
         """Drop everything from now on; the answer to a Close is still read."""
@@ -134,8 +189,7 @@ class Inbox:
                 self._transport.resume_reading()
 
     def end(self) -> None:
-        """There is no connection any more."""
-        self.take_all()
+        """There is no connection any more, and all is taken."""
         self.stop()
         del self._deliver  # it leads back here: both are freed without the collector
 
@@ -154,17 +208,23 @@ class Inbox:
                 picows_side.renew(self._transport)
 
     def _take_kept(self) -> None:
+        self._deliver_kept()
+        if not self.pauses:
+            self._look()
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    def _deliver_kept(self) -> None:
+        self._taking = True
         while self._kept and not self.pauses:
             try:
                 self._deliver(*self._kept.popleft())
             except Exception as error:  # as picows does: else nothing would ever be read again
                 peer = self._transport.get_extra_info("peername")
                 MESSAGE_FAILED(error, ip_address=peer and peer[0])
+        self._taking = False
         if not self.pauses:
             self._kept = None  # an empty one is not small
-            self._look()
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
 
     def _look(self) -> None:
         self.plain = not (self._over or self.pauses or self._shrinks or self._fragments is not None)

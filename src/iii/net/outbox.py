@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from iii.net.frames import TEXT_HEADS, close_frame, control_frame, text_frames
+from iii.net.frames import TEXT_HEADS, batch_frames, close_frame, control_frame, text_frames
 from iii.protocol.backpressure import Backpressure
 from iii.protocol.limits import (
+    BATCH_BYTES,
     DEAF_S,
     MIB,
     OUTBOUND_HIGH_BYTES,
@@ -71,12 +72,13 @@ class Outbox:
     What the transport cannot take stays here: its own queue pays for each write, however small.
 
     Attributes:
+        batches: whether the messages of a turn leave together (29 §1).
         handed_over: bytes given to the transport so far.
     """
 
     __slots__ = (
-        "_chunks", "_flusher", "_moved_at", "_next_at", "_paced", "_queued", "_room", "_stalled_since", "_taken",
-        "_transport", "_write", "handed_over", "paused",
+        "_batch_at", "_batch_bytes", "_chunks", "_flusher", "_moved_at", "_next_at", "_paced", "_queued", "_room", "_stalled_since", "_taken",
+        "_transport", "_write", "batches", "handed_over", "paused",
     )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, flusher: Flusher) -> None:
@@ -84,6 +86,9 @@ class Outbox:
         self._write = transport.write
         self._flusher = flusher
         self._chunks: list[bytes | memoryview] = []
+        self.batches = False
+        self._batch_at = -1  # where the messages begin that have no heads yet; there may be none
+        self._batch_bytes = 0  # of these, each with a line break
         self._queued = 0  # bytes in `_chunks`
         self._room = OUTBOUND_HIGH_BYTES  # `_queued` above it is told to senders; below 0: closed
         self.paused = False  # the transport has enough for now
@@ -126,6 +131,14 @@ class Outbox:
         chunks = self._chunks
         if not chunks:
             self._flusher.add(self)
+        if self.batches:
+            if self._batch_at < 0 or self._batch_bytes + size >= BATCH_BYTES:
+                queued += self._end_batch()
+                self._batch_at, self._batch_bytes = len(chunks), 0
+            chunks.append(message)
+            self._batch_bytes += size + 1
+            self._queued = queued + size + _CHUNK_BYTES
+            return None
         chunks.append(TEXT_HEADS[size])
         chunks.append(message)
         self._queued = queued + size + (_SMALL_BYTES if size < 126 else _MEDIUM_BYTES)
@@ -138,6 +151,7 @@ class Outbox:
             backlog = self._crowded(OUTBOUND_LIMIT_BYTES if urgent else OUTBOUND_QUEUE_BYTES)
             if backlog is not Backpressure.HIGH:
                 return backlog
+        self._queued += self._end_batch()
         if not self._chunks:
             self._flusher.add(self)
         frames = text_frames(*parts)
@@ -165,6 +179,7 @@ class Outbox:
         """Queue a frame that has its head, in order with the messages. Whoever sends many looks at `paused`."""
         if self._room < 0:
             return
+        self._queued += self._end_batch()
         if not self._chunks:
             self._flusher.add(self)
         self._chunks.append(frame)
@@ -177,6 +192,7 @@ class Outbox:
         """Hand over what is queued, unless the transport has enough."""
         if self.paused:
             return
+        self._queued += self._end_batch()
         if self._queued <= _AT_ONCE_BYTES:
             self._hand_over()
         else:
@@ -197,6 +213,7 @@ class Outbox:
         """Hand over everything, then Close, then nothing more."""
         if self.closed:
             return
+        self._end_batch()
         self._chunks.append(close_frame(code, reason))
         self._hand_over()
         self._room = -1
@@ -212,12 +229,12 @@ class Outbox:
     def drop(self) -> None:
         """Forget what is queued and take nothing more."""
         self._room = -1
-        self._queued = 0
-        self._chunks.clear()
+        self.clear()
 
     def clear(self) -> None:
         """Forget what is queued, frames all of them; more may follow."""
         self._queued = 0
+        self._batch_at = -1
         self._chunks.clear()
 
     def is_stalled(self, now: float) -> bool:
@@ -229,6 +246,18 @@ class Outbox:
             self._stalled_since = now if waiting else None
             return False
         return now - self._stalled_since >= OUTBOUND_STALL_S
+
+    def _end_batch(self) -> int:
+        """What follows stands in frames of its own. Returns how many bytes more are queued, with the heads."""
+        at = self._batch_at
+        if at < 0:
+            return 0
+        self._batch_at = -1
+        messages = self._chunks[at:]
+        del self._chunks[at:]
+        frames = batch_frames(messages, self._batch_bytes)
+        self._chunks += frames
+        return _taking(frames) - _taking(messages)
 
     def _hand_over(self) -> None:
         chunks = self._chunks
@@ -268,6 +297,6 @@ class Outbox:
         return Backpressure.HIGH
 
 
-def _taking(chunks: list[bytes | memoryview]) -> int:
+def _taking(chunks: Sequence[bytes | memoryview]) -> int:
     """Bytes that these take while they wait."""
     return sum(map(len, chunks)) + _CHUNK_BYTES * len(chunks)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from contextlib import suppress
+from functools import cache, partial
 from socket import socket
 from ssl import SSLContext
 from typing import Any, NamedTuple
@@ -35,7 +37,7 @@ MESSAGE_FAILED = LogEvent(
     do="Report it with its stack trace.",
 )  # fmt: skip
 
-_CLIENT_READ_BYTES = 16 * 1024
+_CLIENT_READ_BYTES = 64 * 1024  # several frames of the largest batch: one that is cut costs a turn of the loop more
 READ_BUFFER_BYTES = 2048  # the least; it grows with what arrives, and idle connections are the many
 
 Frame = WSFrame
@@ -247,6 +249,22 @@ class _Log:
 # -- the worker's side ------------------------------------------------------------------------------------------------
 
 
+@cache
+def _seed_masks() -> None:
+    """picows draws its masks from the C library, whose numbers are the same in each process that has not seeded them.
+
+    RFC 6455 §5.3 wants masks that whoever chose the payload cannot foresee.
+    """
+    import ctypes  # some milliseconds, which programs that do not connect are spared
+
+    with suppress(OSError, AttributeError, TypeError):  # where there is none, they are what they are
+        ctypes.CDLL(None).srand(int.from_bytes(os.urandom(4), "big"))
+
+
+if hasattr(os, "register_at_fork"):  # a child would draw what its parent draws
+    os.register_at_fork(after_in_child=_seed_masks.cache_clear)
+
+
 async def connect(
     listener: FrameListener,
     url: str,
@@ -262,6 +280,8 @@ async def connect(
     Args:
         tls: for a URL of `wss://`.
     """
+
+    _seed_masks()
 
     async def reach(parsed: WSParsedURL) -> socket:
         return await connected_socket(parsed.host, parsed.port)
@@ -322,9 +342,12 @@ async def _connect_encrypted(
 def write_masked(transport: asyncio.Transport, is_text: bool, message: bytes) -> None:
     """Write a large message in fragments, masked by picows' vector code."""
     picows: WSTransport = transport.get_protocol().transport  # type: ignore[attr-defined]
+    if len(message) <= FRAGMENT_BYTES:
+        picows.send(TEXT if is_text else BINARY, message)
+        return
     view = memoryview(message)
     kind = TEXT if is_text else BINARY
-    for start in range(0, len(view) or 1, FRAGMENT_BYTES):
+    for start in range(0, len(view), FRAGMENT_BYTES):
         picows.send(kind, view[start : start + FRAGMENT_BYTES], fin=start + FRAGMENT_BYTES >= len(view))
         kind = CONTINUATION
 

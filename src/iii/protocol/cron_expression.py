@@ -7,12 +7,14 @@ counts. Schedules of every hour follow the real hours instead: nothing is made u
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from calendar import monthrange
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from msgspec import Struct
+
+from iii.protocol.late_pattern import late_pattern
 
 DayOfWeek = Literal["documented", "quartz"]
 
@@ -54,9 +56,10 @@ _MONTH_NAMES = {
     **{name: number for number, name in enumerate(_MONTHS, 1)},
     **{name[:3]: number for number, name in enumerate(_MONTHS, 1)},
 }
-_SPECIAL = re.compile(r"[0-9]{0,2}(?:LW?|W)(?:-[0-9]{1,2})?|[a-z]{3}L|[0-9a-z]+#[0-9]", re.IGNORECASE)
+_SPECIAL = late_pattern(r"[0-9]{0,2}(?:LW?|W)(?:-[0-9]{1,2})?|[a-z]{3}L|[0-9a-z]+#[0-9]", re.IGNORECASE)
+_MARKS = frozenset("LlWw#")  # of which each has one
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # that months can be
-_ITEM = re.compile(
+_ITEM = late_pattern(
     r"(?P<first>\*|\?|[0-9]{1,4}|[a-z]+)(?:-(?P<last>[0-9]{1,4}|[a-z]+))?(?:/(?P<step>[0-9]{1,4}))?", re.IGNORECASE
 )
 
@@ -65,7 +68,7 @@ class InvalidExpression(Exception):
     """The text says why, in a few words."""
 
 
-class _Field(NamedTuple):
+class _Field(Struct, frozen=True):
     name: str
     least: int
     most: int
@@ -186,6 +189,8 @@ class Expression:
 
     def _next_time(self, hour: int, minute: int, second: int) -> tuple[int, int, int] | None:
         """That time of the day, or the first later one that matches."""
+        from bisect import bisect_left  # which whoever only declares a schedule does without
+
         hours, minutes, seconds = self._hours, self._minutes, self._seconds
         at_hour = bisect_left(hours, hour)
         if at_hour < len(hours) and hours[at_hour] == hour:
@@ -202,6 +207,9 @@ class Expression:
 
     def _next_day(self, year: int, month: int, day: int) -> tuple[int, int, int] | None:
         """That day, or the first later one that matches: a few numbers a month."""
+        from bisect import bisect_left  # as above
+        from calendar import monthrange
+
         for each_year in self._years[bisect_left(self._years, year) :]:
             for each_month in self._months:
                 if each_year == year and each_month < month:
@@ -231,7 +239,7 @@ def _in_weeks(weekdays: tuple[int, ...]) -> list[int]:
 
 def _item(item: str, field: _Field, day_of_week: DayOfWeek) -> set[int]:
     matched = _ITEM.fullmatch(item)
-    if _SPECIAL.fullmatch(item):
+    if not _MARKS.isdisjoint(item) and _SPECIAL.fullmatch(item):
         raise InvalidExpression(f"'{item}' in the {field.name}: L, W and # are not supported")
     if matched is None:
         raise InvalidExpression(f"'{item}' is not a valid {field.name}")

@@ -35,50 +35,82 @@ def new_id() -> str:
             _ids.extend(_random_ids())
 
 
-_SPANS_AT_ONCE = 128
-_span_ends: list[str] = []
-_traceparents: list[str] = []
 if hasattr(os, "register_at_fork"):  # the parent's are not for the child
     os.register_at_fork(after_in_child=_ids.clear)
-    os.register_at_fork(after_in_child=_span_ends.clear)
-    os.register_at_fork(after_in_child=_traceparents.clear)
 
 
-def new_span_end() -> str:
-    """How the `traceparent` of a further span of a trace ends: its random id, and that it is sampled. From any thread."""
-    while True:
-        try:
-            return _span_ends.pop()
-        except IndexError:
-            _span_ends.extend(f"{os.urandom(8 * _SPANS_AT_ONCE).hex('-', 8).replace('-', '-01 ')}-01".split())
-
-
-def new_traceparent() -> str:
-    """Of the first span of a new trace, sampled; from any thread."""
-    while True:
-        try:
-            return _traceparents.pop()
-        except IndexError:
-            traces = os.urandom(16 * _SPANS_AT_ONCE).hex("-", 16).split("-")
-            _traceparents.extend([f"00-{trace}-{new_span_end()}" for trace in traces])
-
-
-_BLOCK_BITS = 12
-_ENDS = [f"{number:03x}" for number in range(1 << _BLOCK_BITS)]  # two strings join faster than a number is formatted
+_BLOCKS = 1 << 40
 
 
 class Counted:
     """Ids for any thread, counted up from a random start: unique, and cheaper still than random ones.
+
+    They are counted in their first digits, by which people find a call that failed (03 §A8); the last ones are those of who counts.
 
     Attributes:
         next: makes one.
     """
 
     def __init__(self) -> None:
-        start = os.urandom(9).hex()
-        self._head = f"{start[:8]}-{start[8:12]}-4{start[12:15]}-a{start[15:18]}-"
-        blocks = map(self._block, itertools.count(int.from_bytes(os.urandom(3), "big")))
+        end = os.urandom(9).hex()
+        tail = f"-4{end[:3]}-a{end[3:6]}-{end[6:]}"
+        self._tails = [
+            f"{number:02x}{tail}" for number in range(256)
+        ]  # two strings join faster than a number is formatted
+        blocks = map(self._block, itertools.count(int.from_bytes(os.urandom(5), "big")))
         self.next = itertools.chain.from_iterable(blocks).__next__  # all of it in C, but for each block
 
     def _block(self, number: int) -> Iterator[str]:
-        return map(f"{self._head}{number:09x}".__add__, _ENDS)
+        digits = f"{number % _BLOCKS:010x}"
+        return map(f"{digits[:8]}-{digits[8:]}".__add__, self._tails)
+
+
+_AT_ONCE_TRACED = 256
+# Two digits differ within a block, in an order that fills any share of their values evenly. They lead both parts of the trace
+# id that samplers compare with their ratio, the last eight bytes and the last seven
+_TWO = [f"{number * 167 & 255:02x}" for number in range(_AT_ONCE_TRACED)]
+_SPAN_ENDS = " ".join([f"<{two}-01" for two in _TWO])
+_TRACES = " ".join([f"<{two}{two}+{two}-01" for two in _TWO])
+
+
+class TraceIds:
+    """Ids of traces and spans, from any thread: random blocks of them, since each draw from the system costs.
+
+    Attributes:
+        ready_span_end, ready_traceparent: as `span_end` and `traceparent`, without a frame of Python; IndexError: none is ready.
+    """
+
+    def __init__(self) -> None:
+        self._span_ends: list[str] = []
+        self._traceparents: list[str] = []
+        # No iterators: an error in the midst of one ends it for ever, and threads that both fill it lose what one of them made
+        self.ready_span_end = self._span_ends.pop
+        self.ready_traceparent = self._traceparents.pop
+        if hasattr(os, "register_at_fork"):  # the parent's are not for the child
+            os.register_at_fork(after_in_child=self.begin)
+
+    def begin(self) -> None:
+        """Forget what is prepared."""
+        self._span_ends.clear()
+        self._traceparents.clear()
+
+    def span_end(self) -> str:
+        """How the `traceparent` of a further span of a trace ends: its id, and that it is sampled."""
+        while True:
+            try:
+                return self.ready_span_end()
+            except IndexError:
+                self._span_ends.extend(_SPAN_ENDS.replace("<", os.urandom(7).hex()).split())
+
+    def traceparent(self) -> str:
+        """That of the first span of a new trace, sampled."""
+        while True:
+            try:
+                return self.ready_traceparent()
+            except IndexError:
+                digits = os.urandom(21).hex()
+                traces = _TRACES.replace("<", f"00-{digits[:16]}").replace("+", f"{digits[16:28]}-{digits[28:]}")
+                self._traceparents.extend(traces.split())
+
+
+trace_ids = TraceIds()

@@ -4,11 +4,11 @@ A text may have 64 MiB and be made by an enemy, and the event loop waits meanwhi
 pieces, and what Python does for each string, bracket or number has a bound.
 """
 
-import re
 from collections.abc import Iterator
 
 import msgspec
 
+from iii.protocol.late_pattern import late_pattern
 from iii.protocol.limits import MENDED_BYTES, MIB, NESTING_LEVELS
 
 BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -133,14 +133,14 @@ def has_number_beyond_double(text: bytes) -> bool:
     return False
 
 
-_LARGE_NUMBER = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
+_LARGE_NUMBER = late_pattern(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
 
 
 # -- repairs ------------------------------------------------------------------------------------------------------
 
 _STRINGS_LOOKED_AT = 100_000  # some 20 ms
 _SURROGATES_MENDED = 100_000
-_LONE_SURROGATE = re.compile(
+_LONE_SURROGATE = late_pattern(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )

@@ -17,6 +17,8 @@ RECEIVER_DEFAULT_BYTES = 16 * MIB
 RECEIVER_OLD_PYTHON_BYTES = 1 * MIB
 # Size of the fragments in which larger messages are sent. (01 §2.1)
 FRAGMENT_BYTES = 1 * MIB
+# Longest frame of several messages, for a receiver which announces `batch.v1`. (29 §1)
+BATCH_BYTES = 16 * KIB
 # Larger messages are decoded by another process of the engine, since decoding them would hold its event loop.
 LARGE_MESSAGE_BYTES = 2 * MIB
 # Longest payload of a builtin function that stores or forwards values; the event loop reads through all of it.
@@ -63,6 +65,8 @@ SHOWN_PAYLOAD_BYTES = 128 * KIB
 CONFIGURATION_VALUE_BYTES = 256 * KIB
 # Most lists, objects and members in a value of a configuration entry, in its schema and in its metadata. (18 §2.5)
 CONFIGURATION_VALUES = 20_000
+# Most placeholders in a value of a configuration entry. (18 §2.5)
+CONFIGURATION_PLACEHOLDERS = 1000
 # Longest file of a configuration entry; a longer one is not read. (18 §2.5)
 CONFIGURATION_FILE_BYTES = 4 * MIB
 # Most configuration entries; further ones are refused. (18 §2.5)
@@ -137,6 +141,8 @@ UNREAD_DEAF_BYTES = 64 * MIB
 REGISTRATION_BYTES = 4 * MIB
 # Most bytes of all that one connection has registered; set with `max_registrations_bytes`. (P6)
 REGISTRATIONS_BYTES = 64 * MIB
+# Most functions that the config of a session's trigger names, or the args of its observer. (20 §4)
+NAMED_FUNCTIONS = 1000
 # Most bytes of the calls of one connection that wait for registrations; set with `max_waiting_bytes`. (P6)
 HELD_CALLS_BYTES = 64 * MIB
 # Most calls of one connection that wait for registrations. (N2)

@@ -1,15 +1,23 @@
 """What the log says: an event is declared once, with its sentence, and called with its values (docs/reference/log-events.md)."""
 
-import json
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from iii.protocol.log_line import one_line
-from iii.protocol.secrets import without_secrets
+if TYPE_CHECKING:
+    import logging
+
+WARNING, ERROR = 30, 40  # of `logging`, which takes as long to import as to declare twenty functions
 
 _CHARACTERS = 2_000  # of a value, where the engine's own log, which cuts much earlier, is not the one that shows it
 
+_before_lines: list[Callable[[], object]] = []
+
 declared: dict[str, "LogEvent"] = {}  # by name; only the reference page reads it
+
+
+def before_lines(set_up: Callable[[], object]) -> None:
+    """Call it before an event is logged for the first time: where lines go that no handler of the program takes."""
+    _before_lines.append(set_up)
 
 
 class LogText(str):
@@ -31,6 +39,8 @@ class LogText(str):
         return str.__str__(self)
 
     def __str__(self) -> str:
+        from iii.protocol.secrets import without_secrets  # as in `_shown`
+
         shown = without_secrets(self._fields)
         assert isinstance(shown, Mapping)
         values = ", ".join(f"{key}={_shown(value)}" for key, value in shown.items())
@@ -58,22 +68,31 @@ class LogEvent:
         self.sentence = sentence
         self.means = means
         self.do = do
-        self._logger = logging.getLogger(source)
+        self._logger: logging.Logger | None = None
         if (other := declared.get(name, self)).source != source:  # the same one: its module is imported again
             raise ValueError(f"log event '{name}' is declared twice: in {other.source} and {source}")
         declared[name] = self
 
-    def record(self, **fields: object) -> logging.LogRecord:
+    def _opened(self) -> "logging.Logger":
+        import logging
+
+        for set_up in _before_lines:
+            set_up()
+        self._logger = logging.getLogger(self.source)
+        return self._logger
+
+    def record(self, **fields: object) -> "logging.LogRecord":
         """What would be logged, for whoever writes the log and can't log itself."""
         extra = {"event": self.name, "fields": fields}
         text = LogText(self.sentence, fields)
-        return self._logger.makeRecord(self.source, self.level, "", 0, text, (), None, extra=extra)
+        return (self._logger or self._opened()).makeRecord(self.source, self.level, "", 0, text, (), None, extra=extra)
 
     def __call__(self, error: BaseException | None = None, level: int | None = None, /, **fields: object) -> None:
         """Log it, with the traceback of an error; `level` where it is not always the same."""
         level = level or self.level
-        if self._logger.isEnabledFor(level):
-            self._logger.log(
+        logger = self._logger or self._opened()
+        if logger.isEnabledFor(level):
+            logger.log(
                 level,
                 LogText(self.sentence, fields),
                 exc_info=error,
@@ -85,6 +104,10 @@ class LogEvent:
 def _shown(value: object) -> str:
     if isinstance(value, str) and value.isprintable() and value and " " not in value:
         return value
+    import json  # with the next one what a program that says nothing does without
+
+    from iii.protocol.log_line import one_line
+
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
     except (TypeError, ValueError, RecursionError):  # no JSON, circular, deep

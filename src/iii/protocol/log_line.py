@@ -1,15 +1,15 @@
 """How a line of the log begins, in the engine and in a program that has set up no logging (06 §11)."""
 
-import logging
-import re
 import time
+
+from iii.protocol.late_pattern import late_pattern
 
 WORKER_LOG = "iii.worker"  # lines of workers
 PROCESS_LOG = "iii.process"  # lines of commands that the engine runs, with the field `process`
 ACCESS_LOG = "iii.modules.http.access_log"  # lines of HTTP requests: one each, as many as there are
 
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
-_NAMES = {5: "TRACE", logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
+_ESCAPE = late_pattern(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+_NAMES = {5: "TRACE", 10: "DEBUG", 20: "INFO", 30: "WARN", 40: "ERROR", 50: "ERROR"}
 
 
 def moment(seconds: float) -> str:
@@ -19,7 +19,11 @@ def moment(seconds: float) -> str:
 
 def level_name(number: int) -> str:
     """The name of a level as it is printed."""
-    return _NAMES.get(number) or logging.getLevelName(number)
+    if number in _NAMES:
+        return _NAMES[number]
+    from logging import getLevelName  # of a level that a program has added; whoever only declares does without
+
+    return getLevelName(number)
 
 
 def without_escapes(text: str) -> str:

@@ -1,8 +1,8 @@
 """What a `content-type` header says (P1)."""
 
-import re
+from iii.protocol.late_pattern import late_pattern
 
-_JSON_SUBTYPE = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+/[!#$%&'*+\-.^_`|~0-9a-z]*\+json").fullmatch
+_JSON_SUBTYPE = late_pattern(r"[!#$%&'*+\-.^_`|~0-9a-z]+/[!#$%&'*+\-.^_`|~0-9a-z]*\+json")
 
 
 def is_json(content_type: str | None) -> bool:
@@ -13,4 +13,4 @@ def is_json(content_type: str | None) -> bool:
     if content_type is None:
         return False
     essence = content_type.partition(";")[0].strip().lower()
-    return essence == "application/json" or _JSON_SUBTYPE(essence) is not None
+    return essence == "application/json" or _JSON_SUBTYPE.fullmatch(essence) is not None

@@ -104,8 +104,8 @@ def _decoded(data: bytes, mend: bool = True) -> Members | None:
     try:
         sys.setrecursionlimit(max(recursion_limit, _SKIPPED_LEVELS))  # Python 3.11 counts the decoder's levels by it
         sent = _first_naming(data)
-        if sent is None and mend and (mended := mend_json(data)) is not data:
-            sent = _first_naming(mended)
+        if not _names_anybody(sent) and mend and (mended := mend_json(data)) is not data:
+            sent = _first_naming(mended) or sent
     finally:
         sys.setrecursionlimit(recursion_limit)
     return None if sent is None else msgspec.structs.asdict(sent)
@@ -117,11 +117,15 @@ def _first_naming(data: bytes) -> _Sent | None:
         sent, end = _object(rest)
         if sent is None:
             break
-        if sent.invocation_id is not _NOTHING or sent.id is not _NOTHING:
+        if _names_anybody(sent):
             return sent
         first = first or sent
         rest = rest[end + max(0, bytes(rest[end : end + 64]).find(b"{")) :]
     return first
+
+
+def _names_anybody(sent: _Sent | None) -> bool:
+    return sent is not None and (sent.invocation_id is not _NOTHING or sent.id is not _NOTHING)
 
 
 def _object(text: memoryview) -> tuple[_Sent | None, int]:
@@ -167,13 +171,35 @@ def _legible(data: bytes, whole: bool) -> Members:
     if first is None:
         return {}
     # whatever came before the first name: a byte order mark, a bracket, two braces, none
-    start, opening = (first.start(), b"{") if first[1] is None else (first.start(1), b'{"')
-    members = _decoded(opening + _without_nul(data)[start:], mend=len(data) <= _COMPLETED_BYTES) if whole else None
+    if first[1] is None:
+        return _from_first_name(data, head, first.start(), b"{", whole)
+    inner = _NAME.search(head, first.end(1), _JUNK_BYTES)
+    looks = 1 if inner is None else 2
+    members = _from_first_name(data, head, first.start(1), b'{"', whole, looks)
+    if inner is None or any(_text(members[name]) for name in TEXTS if name in members):
+        return members
+    # what looked like the rest of a name was junk
+    whole = whole and not _DECODED_BYTES // looks < len(data) <= _DECODED_BYTES  # more is decoded at leisure only
+    return _from_first_name(data, head, inner.start(), b"{", whole, looks, members)
+
+
+def _from_first_name(
+    data: bytes, head: bytes, start: int, opening: bytes, whole: bool, looks: int = 1, found: Members | None = None
+) -> Members:
+    """The members of an object that is without its beginning.
+
+    Args:
+        looks: which together take no longer than one.
+        found: by the one before, the last members among them.
+    """
+    mend = len(data) <= _COMPLETED_BYTES // looks
+    members = _decoded(opening + _without_nul(data)[start:], mend) if whole else None
     if members is not None:
         return members
-    last = _LAST_MEMBERS.search(_without_nul(data[-_END_BYTES:]))
-    found = {} if last is None else dict(_members(last[1]))
-    return found | dict(_members(opening[1:] + head[start:]))
+    if found is None:
+        last = _LAST_MEMBERS.search(_without_nul(data[-_END_BYTES:]))
+        found = {} if last is None else dict(_members(last[1]))
+    return {**found, **dict(_members(opening[1:] + head[start:], _TOKENS // looks))}
 
 
 def _without_nul(text: bytes) -> bytes:
@@ -181,10 +207,10 @@ def _without_nul(text: bytes) -> bytes:
     return text.replace(b"\x00", b"") if b"\x00" in text else text
 
 
-def _members(text: bytes) -> Iterator[tuple[str, bytes]]:
+def _members(text: bytes, tokens: int = _TOKENS) -> Iterator[tuple[str, bytes]]:
     """Texts, objects and lists that are members of a broken object, from the first name up to its end."""
     depth, name, start, string = 0, None, 0, b""
-    for _, token in zip(range(_TOKENS), _TOKEN.finditer(text), strict=False):
+    for _, token in zip(range(tokens), _TOKEN.finditer(text), strict=False):
         mark = text[token.start()]
         if mark in b"[{":
             depth += 1

@@ -1,8 +1,8 @@
 """Ids, names and namespaces: what is reserved, what is blank, what is shown (01 §6, 02 §1.1)."""
 
-import re
 from collections.abc import Mapping
 
+from iii.protocol.late_pattern import late_pattern
 from iii.protocol.limits import NAME_CODE_POINTS
 
 DEFAULT_NAMESPACE = "default"
@@ -38,15 +38,19 @@ CANCEL_INVOCATION = "engine::invocations::cancel"
 CANCEL_FEATURE = "cancel.v1"  # a feature: the worker understands `cancelinvocation`, and is told deadlines (P7, P11)
 DRAIN_FEATURE = "drain.v1"  # a feature: the worker understands `drainworker`, and leaves by itself (P12)
 LARGE_MESSAGES = "large-messages.v1"  # a feature: the receiver takes 64 MiB (L13)
+BATCH_V1 = "batch.v1"  # a feature: the receiver takes several messages in one frame (29 §1)
 OBSERVE_V1 = "observe.v1"  # a feature: observers, and the messages about them (21 §1)
 OBSERVE_V2 = "observe.v2"  # a feature: hosts say which observers a call is for
 LOCAL_DISPATCH = "local-dispatch.v1"  # a feature: the worker calls functions of its own by itself where it may
 TRACES_V1 = "traces.v1"  # a feature: compact frames of spans, and answers without trace context (17 §9)
+TRACES_V2 = "traces.v2"  # a feature: short spans in compact frames (17 §9)
 FEATURES = (
     OBSERVE_V1,
     OBSERVE_V2,
     LOCAL_DISPATCH,
     TRACES_V1,
+    TRACES_V2,
+    BATCH_V1,
 )  # of this engine: parts of the protocol that it has as a whole (N12)
 REPLICA = "replica.v1"  # a feature: the worker is one of several copies, which may share a name (P10)
 
@@ -59,7 +63,7 @@ TOPIC_RELAY, STREAM_RELAY = "queue::bridge::on_message::", "stream::bridge::on_p
 CONFIGURATION_RELAY = "configuration::__bridge_relay::"
 _BUILTIN_IDS = frozenset({"publish", "motia_step_get", "enqueue"})
 
-_HOSTILE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+_HOSTILE_CHARACTERS = late_pattern("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 
 # Which module to list in the config when a trigger type has no provider (01 §7.2, W10)
 TRIGGER_TYPE_MODULES: Mapping[str, str] = {
@@ -100,7 +104,7 @@ def first_segment(identifier: str) -> str:
 
 def without_control_characters(text: str) -> str:
     """Drop control characters, bidi overrides and line separators, which could forge a terminal line (01 §6.1, 07 §8.2)."""
-    return _HOSTILE_CHARACTERS.sub("", text)
+    return text if text.isprintable() else _HOSTILE_CHARACTERS.sub("", text)
 
 
 def clean_name(text: str | None) -> str | None:

@@ -3,11 +3,12 @@
 import re
 from functools import lru_cache
 
+from iii.protocol.late_pattern import late_pattern
 from iii.protocol.suggestion import nearest
 
 HIDDEN = "[hidden]"
 
-_SECRET = re.compile(
+_SECRET = late_pattern(
     r"pass(?:word|wd|phrase)|secret|token$|(?:auth|access|refresh)_token|api[-_]?key|access[-_]?key|private[-_]?key"
     r"|credential|authori[sz]ation|bearer|cookie",
     re.IGNORECASE,

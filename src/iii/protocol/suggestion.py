@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
-from heapq import nlargest
 from itertools import islice
 from os.path import commonprefix
 
@@ -15,6 +13,9 @@ _COMPARED = 20  # of these, the ones that begin and end most like it
 
 def nearest(wrong: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known word most like it, at least as like as `cutoff` (0 to 1); within some milliseconds, however many there are."""
+    from difflib import get_close_matches  # with heapq as much to import as many of those who never err
+    from heapq import nlargest
+
     wrong = wrong[:_COMPARED_CHARACTERS]
     words = list(islice(known, _LOOKED_AT))
     if len(words) > _COMPARED:

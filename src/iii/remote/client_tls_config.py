@@ -1,10 +1,13 @@
 """How the engine proves who it is to another one, and whom it trusts (22 §5)."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
 
-from iii.sdk.options import TlsOptions
+if TYPE_CHECKING:
+    from iii.sdk.options import TlsOptions
 
 _Text = Annotated[str, Meta(min_length=1)]
 
@@ -36,6 +39,8 @@ class ClientTlsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def options(self) -> TlsOptions:
         """The same, for a worker."""
+        from iii.sdk.options import TlsOptions  # late: an engine that connects to no other starts without it
+
         return TlsOptions(
             ca_file=self.ca_file,
             client_cert=self.client_cert,

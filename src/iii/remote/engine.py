@@ -15,13 +15,14 @@ from iii.engine.invocation import NO_TRACE, Trace
 from iii.protocol.errors import ClientShutdown, InvocationError, InvocationTimeout
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.tracecontext import valid_traceparent
 from iii.remote.config import CALL_TIMEOUT_MS
 from iii.sdk.core import WorkerCore
+from iii.sdk.invocation import carry_trace, current_trace
 from iii.sdk.options import InitOptions, ReconnectionConfig, TlsOptions
 from iii.sdk.rejection import RegistrationRejected
 from iii.sdk.requests import TriggerAction
 from iii.sdk.state import ConnectionState
-from iii.sdk.trace_context import TraceContext, current_trace
 from iii.sdk.worker import Worker
 
 _LEAVE_S = 5.0  # for handlers that another engine has called
@@ -144,7 +145,7 @@ class RemoteEngine:
             InvocationError: the function failed, there is none, or the other engine refused the call.
             LinkFailed: no answer came.
         """
-        current_trace.set(TraceContext(trace.traceparent, trace.baggage))  # of this task
+        carry_trace(trace.traceparent, trace.baggage)
         try:
             result = await self._worker.trigger_async(
                 {
@@ -163,7 +164,7 @@ class RemoteEngine:
 
     async def tell(self, function_id: str, data: bytes | Raw, trace: Trace = NO_TRACE) -> None:
         """Call a function without an answer. Raises LinkFailed: the other engine takes nothing more."""
-        current_trace.set(TraceContext(trace.traceparent, trace.baggage))
+        carry_trace(trace.traceparent, trace.baggage)
         try:
             await self._worker.trigger_async(
                 {
@@ -176,8 +177,9 @@ class RemoteEngine:
 
 
 def _trace() -> Trace:
-    current = current_trace.get()
-    return NO_TRACE if current is None else Trace(current.traceparent, current.baggage)
+    """Of a call of the other engine, which may say anything: what is handed on to workers is a valid one."""
+    current = current_trace()
+    return NO_TRACE if current is None else Trace(valid_traceparent(current.traceparent), current.baggage)
 
 
 def name_on_remote(part: str) -> str:

@@ -2,20 +2,19 @@
 
 import functools
 import inspect
-import logging
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from types import FrameType, FunctionType
+from types import FrameType, FunctionType, NoneType
 from typing import Any
 
 import msgspec
 
 from iii.protocol.json_text import mend_json
-from iii.protocol.log_event import LogEvent
+from iii.protocol.log_event import WARNING, LogEvent
 
 HINT_UNKNOWN = LogEvent(
-    "iii.sdk", "sdk.annotation_unknown", logging.WARNING, "Return annotation not resolved; no response schema is registered",
+    "iii.sdk", "sdk.annotation_unknown", WARNING, "Return annotation not resolved; no response schema is registered",
     means="Evaluating the annotation of a function's result failed, often by a name that is imported for type checkers only.",
     do="Import the name, or leave it: results are then not checked.",
 )  # fmt: skip
@@ -77,6 +76,8 @@ class Signature:
     def _resolved(self, annotation: Any) -> Any:
         if isinstance(annotation, type):  # nothing in it is left to be looked up
             return annotation
+        if annotation is None:
+            return NoneType
 
         def holder() -> None: ...
 
@@ -96,8 +97,9 @@ class Hints:
         TypeError: the hint of the payload or of the metadata names something unknown.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        signature = Signature(function)
+    def __init__(self, function: Callable[..., Any], signature: Signature | None = None) -> None:
+        """`signature` of the function, where it has been looked at."""
+        signature = signature or Signature(function)
         self.inspectable, self.parameters = signature.inspectable, signature.parameters
         accepting = (*_POSITIONAL, inspect.Parameter.VAR_POSITIONAL)
         first = next((each for each in self.parameters if each.kind in accepting), None)

@@ -7,11 +7,20 @@ from pathlib import Path
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from iii.protocol.names import CANCEL_FEATURE, DRAIN_FEATURE, LARGE_MESSAGES, OBSERVE_V1, REPLICA, TRACES_V1
+from iii.protocol.names import (
+    BATCH_V1,
+    CANCEL_FEATURE,
+    DRAIN_FEATURE,
+    LARGE_MESSAGES,
+    OBSERVE_V1,
+    REPLICA,
+    TRACES_V1,
+    TRACES_V2,
+)
 from iii.protocol.versions import COMPATIBILITY_LEVEL
 from iii.sdk.options import InitOptions
 
-FEATURES = [LARGE_MESSAGES, CANCEL_FEATURE, DRAIN_FEATURE, TRACES_V1]
+FEATURES = [LARGE_MESSAGES, CANCEL_FEATURE, DRAIN_FEATURE, TRACES_V1, TRACES_V2, BATCH_V1]
 
 
 class Announcement(Struct):

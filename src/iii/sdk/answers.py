@@ -17,7 +17,8 @@ from iii.sdk.encoding import encode_answer, encode_outgoing
 from iii.sdk.failures import UNTELLABLE, error_body, failed_call, log_failure
 from iii.sdk.handlers import Handler
 from iii.sdk.payload_text import payload_json
-from iii.sdk.spans import HandlerSpan
+from iii.sdk.process_end import ends_process
+from iii.sdk.spans import HandlerSpan, SpanMaker
 
 CALL_REFUSED = LogEvent(
     "iii.sdk", "sdk.call_refused", logging.WARNING, "Call without an answer refused",
@@ -47,37 +48,53 @@ NOT_INVOKABLE = ErrorCode(
     means="The engine sent a worker a call of a function that is an HTTP endpoint.",
     do="List `iii-http-functions` in the configuration of the engine.",
 )
-_LAST_TRIES = 10
 _RESULT = b',"result":'  # for the first time as a member: quotes in the ids before it have a backslash
+_RESULT_AT = len(_RESULT)
+_LAST_TRIES = 10
 
 
-def success(handler: Handler, message: InvokeFunction, result: Any, span: HandlerSpan | None) -> bytes | None:
-    """The answer; None if nobody waits for it."""
+def success(
+    handler: Handler,
+    message: InvokeFunction,
+    result: Any,
+    span: HandlerSpan | None = None,
+    spans: SpanMaker | None = None,
+) -> bytes | None:
+    """The answer; None if nobody waits for it. `spans` has made the span."""
     if message.invocation_id is None:
-        if span is not None:
-            end_span(span.succeeded, payload_json(result), message)
+        if span is not None and spans is not None:
+            _tell_span(spans, span, message, payload_json(result))
         return None
     undeclared = None if handler.declares_result else result
     try:
-        if span is not None and span.quiet:
+        if span is None or spans is None:
+            return encode_outgoing(InvocationResult(message.invocation_id, message.function_id, result), undeclared)
+        if span.quiet:
             answer = encode_outgoing(InvocationResult(message.invocation_id, message.function_id, result), undeclared)
-            end_span(span.succeeded, answer[answer.find(_RESULT) + len(_RESULT) : -1], message)
+            try:
+                spans.answered(span, message, answer[answer.find(_RESULT) + _RESULT_AT : -1])
+            except BaseException as error:
+                if ends_process(error):
+                    raise
+                log_failure(SPAN_FAILED, error, function=message.function_id, step="end")
             return answer
-        if span is not None:
-            body = encode_outgoing(result, undeclared)
-            traceparent = end_span(span.succeeded, body, message)
-            span = None
-            return encode_answer(message.invocation_id, message.function_id, body, traceparent)
-        return encode_outgoing(InvocationResult(message.invocation_id, message.function_id, result), undeclared)
+        body = encode_outgoing(result, undeclared)
+        traceparent = _tell_span(spans, span, message, body)
+        span = None
+        return encode_answer(message.invocation_id, message.function_id, body, traceparent)
     except InvalidRequest as error:  # the request was right
-        return failure(message, InvocationError(None, f"the result cannot be sent: {error.message}"), span)
+        return failure(message, InvocationError(None, f"the result cannot be sent: {error.message}"), span, spans)
     except BaseException as error:  # no JSON form, too large, or whatever a model raises while it is dumped
-        return failure(message, error, span)
+        if ends_process(error):
+            raise
+        return failure(message, error, span, spans)
 
 
-def failure(message: InvokeFunction, error: BaseException, span: HandlerSpan | None) -> bytes | None:
+def failure(
+    message: InvokeFunction, error: BaseException, span: HandlerSpan | None = None, spans: SpanMaker | None = None
+) -> bytes | None:
     """The answer with the error, which is logged if nobody raised it for a caller; None if nobody waits for it."""
-    traceparent = end_span(span.failed, error, message) if span is not None else None
+    traceparent = None if span is None or spans is None else span_failed(spans, span, message, error)
     body = error_body(error)
     if message.invocation_id is None or not issubclass(type(error), InvocationError):
         log_failure(FUNCTION_FAILED, error, body.stacktrace or "", **_ids(message))
@@ -94,12 +111,28 @@ def failure(message: InvokeFunction, error: BaseException, span: HandlerSpan | N
         return encode_outgoing(answer)
 
 
-def end_span(end: Callable[[Any], str], outcome: Any, message: InvokeFunction) -> str | None:
-    """Its traceparent; None if it failed."""
+def _tell_span(spans: SpanMaker, span: HandlerSpan, message: InvokeFunction, result: bytes) -> str | None:
+    """That its handler succeeded. The `traceparent` for the answer; None if it needs none, or the span could not be ended."""
     try:
-        return end(outcome)
+        if not span.quiet:
+            return spans.succeeded(span, result)
+        spans.answered(span, message, result)
+        return None
     except BaseException as error:
+        if ends_process(error):
+            raise
         log_failure(SPAN_FAILED, error, function=message.function_id, step="end")
+        return None
+
+
+def span_failed(spans: SpanMaker, span: HandlerSpan, message: InvokeFunction, error: BaseException) -> str | None:
+    """The `traceparent` for the answer; None if it needs none, or the span could not be ended."""
+    try:
+        return spans.failed(span, message, error)
+    except BaseException as another:
+        if ends_process(another):
+            raise
+        log_failure(SPAN_FAILED, another, function=message.function_id, step="end")
         return None
 
 
@@ -107,11 +140,13 @@ def answer_after_all(message: InvokeFunction, error: BaseException, send: Callab
     """The last line of defence: something raised where nothing should, perhaps a trace function of the user's."""
     for _ in range(_LAST_TRIES):
         try:
-            answer = failure(message, error, None)
+            answer = failure(message, error)
             if answer is not None:
                 send(answer)
             return
         except BaseException as another:
+            if ends_process(another):
+                raise
             error = another
 
 

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast, overload
 
 from iii.protocol.messages import HttpInvocation
 from iii.protocol.names import is_blank
 from iii.protocol.replicas import ReplicaPolicy
+from iii.sdk import hints
 from iii.sdk.app_declarations import AppDeclarations
 from iii.sdk.decorator_form import without_parentheses
-from iii.sdk.dependency import Dependency, Hook
 from iii.sdk.function_declaration import FunctionDeclaration
-from iii.sdk.observer import Observer
-from iii.sdk.observer_declaration import ObserverDeclaration
-from iii.sdk.options import InitOptions, checked_name, own_name
-from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, Trigger, TriggerTypeRef
+from iii.sdk.replicas import check_replicas
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerTypeInput
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 from iii.sdk.worker import Worker
+from iii.sdk.worker_name import checked_name, own_name
 
 if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
-
-    from iii.sdk.core import WorkerCore
-    from iii.sdk.state import ConnectionState
+    from iii.sdk.dependency import Dependency, Hook
 
 T = TypeVar("T")
-H = TypeVar("H", bound=Hook)
+H = TypeVar("H", bound=Callable[[], Any])
 
 
 class App(Worker):
@@ -47,22 +43,28 @@ class App(Worker):
         options: everything else about the worker.
 
     Raises:
-        ValueError: the name is empty, or there is no such policy. TypeError: `replicas` is given twice.
+        ValueError: the name is empty, or there is no such policy. TypeError: `replicas` is given twice, or `options` is not an `InitOptions`.
     """
 
-    def __init__(self, name: str, *, replicas: ReplicaPolicy | None = None, options: InitOptions | None = None) -> None:
+    def __init__(
+        self, name: str, *, replicas: ReplicaPolicy | None = None, options: hints.InitOptions | None = None
+    ) -> None:
         if not isinstance(name, str):
             raise TypeError(f"the name of an app must be str, got {type(name).__name__}")
         if is_blank(name):
             raise ValueError(f"the name of an app is empty: got {name!r}")
         checked_name("the name of an app", name)
+        if options is not None:
+            from iii.sdk.options import checked_options  # as in `options`
+
+            checked_options(options)
         if replicas is not None and options is not None and options.replicas is not None:
             raise TypeError(f"replicas of app '{name}' is given twice: to the app and in its options")
+        check_replicas(replicas)
         self.name = name
         self.has_options = options is not None
-        self.options = options or InitOptions()
-        if replicas is not None:
-            self.options = replace(self.options, replicas=replicas)
+        self._options = options if options is None or replicas is None else replace(options, replicas=replicas)
+        self._replicas = replicas
         self.declared = AppDeclarations()
         self.dependencies: list[Dependency[Any]] = []
         self.start_hooks: list[Hook] = []
@@ -82,8 +84,10 @@ class App(Worker):
 
         Raises:
             ValueError: it is this app or includes it, or has options of its own, of which a worker has one set; or both
-                have a function with one id. RuntimeError: this app is connected.
+                have a function with one id. RuntimeError: this app is connected. TypeError: it is not an app.
         """
+        if not isinstance(other, App):
+            raise TypeError(f"an app includes another iii.App, got {other!r:.200}")
         if self._connected:
             raise RuntimeError(f"app '{self.name}' is connected: include app '{other.name}' before")
         if self in other.members():
@@ -118,20 +122,22 @@ class App(Worker):
         return hook
 
     @overload
-    def dependency(self, make: Callable[[], AsyncIterator[T]]) -> Dependency[T]: ...
+    def dependency(self, make: Callable[[], AsyncIterator[T]]) -> hints.Dependency[T]: ...
     @overload
-    def dependency(self, make: Callable[[], Awaitable[T]]) -> Dependency[T]: ...
+    def dependency(self, make: Callable[[], Awaitable[T]]) -> hints.Dependency[T]: ...
     @overload
-    def dependency(self, make: Callable[[], Iterator[T]]) -> Dependency[T]: ...
+    def dependency(self, make: Callable[[], Iterator[T]]) -> hints.Dependency[T]: ...
     @overload
-    def dependency(self, make: Callable[[], T]) -> Dependency[T]: ...
+    def dependency(self, make: Callable[[], T]) -> hints.Dependency[T]: ...
     @without_parentheses
-    def dependency(self, make: Callable[[], Any]) -> Dependency[Any]:
+    def dependency(self, make: Callable[[], Any]) -> hints.Dependency[Any]:
         """Make something once, such as a pool of connections, before the start hooks; calling the decorated name gives it.
 
         The function, sync or async, returns it, or yields it and closes it after the `yield`, when the app has stopped.
         Dependencies are made in the order of their declaration, so one may use those before it, and closed in the opposite.
         """
+        from iii.sdk.dependency import Dependency  # which many apps do without
+
         made: Dependency[Any] = Dependency(make, self.name)
         self.dependencies.append(made)
         return made
@@ -163,7 +169,7 @@ class App(Worker):
         declaration.message("", None)  # what cannot be sent is raised here
         return self.declared.add_trigger(declaration)
 
-    def register_trigger_type(self, trigger_type: TriggerTypeInput, handler: TriggerHandler) -> TriggerTypeRef:
+    def register_trigger_type(self, trigger_type: TriggerTypeInput, handler: hints.TriggerHandler) -> TriggerTypeRef:
         """Declare a trigger type, as `Worker.register_trigger_type`; it is provided whenever the app is connected."""
         self.declared.add_trigger_type(TriggerTypeDeclaration(trigger_type, handler))
         return TriggerTypeRef(trigger_type["id"], self)
@@ -172,7 +178,7 @@ class App(Worker):
         """Do not provide a type any more, by id or by a dict with `id`."""
         self.declared.remove_trigger_type(trigger_type)
 
-    def _observe(self, declared: ObserverDeclaration) -> Observer:
+    def _observe(self, declared: hints.ObserverDeclaration) -> hints.Observer:
         return self.declared.observe(declared)
 
     # -- the connection -------------------------------------------------------------------------------------------
@@ -191,9 +197,7 @@ class App(Worker):
                 their names and config; or the address is not one of a WebSocket.
             RuntimeError: in a running event loop, which takes `connect`; or the app is connected already.
         """
-        from iii.sdk.app_process import (
-            serve_until_told,  # with asyncio, which an app that is only declared does without
-        )
+        from iii.sdk.app_process import serve_until_told  # with asyncio, which a declared app does without
 
         self.ran = True
         serve_until_told(self, address)
@@ -216,7 +220,7 @@ class App(Worker):
 
         return entered(self, address)
 
-    def get_connection_state(self) -> ConnectionState:
+    def get_connection_state(self) -> hints.ConnectionState:
         """As a worker's; `disconnected` also before it connects."""
         return super().get_connection_state() if self._connected else "disconnected"
 
@@ -237,14 +241,27 @@ class App(Worker):
             found |= dict.fromkeys(other.members())
         return [*found, self]
 
-    def worker_options(self) -> InitOptions:
+    @property
+    def options(self) -> hints.InitOptions:
+        """What it was given, or the defaults."""
+        if self._options is None:
+            from iii.sdk.options import InitOptions  # many classes, which an app that is only declared does without
+
+            self._options = InitOptions(replicas=self._replicas)
+        return self._options
+
+    @options.setter
+    def options(self, _given: object) -> NoReturn:
+        raise AttributeError(f"options of app '{self.name}' cannot be assigned: give them to iii.App(..., options=…)")
+
+    def worker_options(self) -> hints.InitOptions:
         """The options of one worker, with a name of its own; telemetry is about the app, whatever its workers are called."""
         named = (self.options.worker_name or "").strip()
         options = self.options if named else replace(self.options, worker_name=own_name(self.name))
         service = options.otel_config.service_name or os.environ.get("OTEL_SERVICE_NAME") or self.name
         return replace(options, otel=replace(options.otel_config, service_name=service))
 
-    def attach(self, core: WorkerCore) -> None:
+    def attach(self, core: hints.WorkerCore) -> None:
         if self._connected:
             raise RuntimeError(f"app '{self.name}' is connected already")
         self._core, self._connected = core, True
@@ -258,8 +275,8 @@ class App(Worker):
         self.declared.release()
         self._core, self._connected = self._nowhere(), False
 
-    def _nowhere(self) -> WorkerCore:
-        return cast("WorkerCore", _NotConnected(self.name))
+    def _nowhere(self) -> hints.WorkerCore:
+        return cast("hints.WorkerCore", _NotConnected(self.name))
 
 
 class _NotConnected:

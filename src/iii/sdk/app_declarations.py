@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
+from _thread import RLock  # `threading` takes longer to import than ten functions to declare
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.function_declaration import FunctionDeclaration, id_taken
-from iii.sdk.observer import Observer, id_in_use
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.requests import required
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 
 if TYPE_CHECKING:
+    from iii.sdk.observer import Observer
     from iii.sdk.observer_declaration import ObserverDeclaration
     from iii.sdk.observers import Observers
     from iii.sdk.registrar import Registrar
@@ -37,7 +37,7 @@ class AppDeclarations:
         self._observers: Observers | None = None  # of the present connection
         self._replicas: ReplicaPolicy | None = None
         self._registered: dict[object, FunctionRef | Trigger] = {}  # by declaration, at the present connection
-        self._lock = threading.RLock()
+        self._lock = RLock()
 
     @property
     def replicated(self) -> bool:
@@ -95,6 +95,8 @@ class AppDeclarations:
 
     def observe(self, declared: ObserverDeclaration) -> Observer:
         """Raises ValueError: the id is taken."""
+        from iii.sdk.observer import Observer, id_in_use  # which most apps do without
+
         observer = Observer(declared, self._remove_observer)
         with self._lock:
             if any(each.id == observer.id for each in self.observers):

@@ -51,10 +51,11 @@ class Member(Protocol):
 class RunnableApp(Member, Protocol):
     """The one that runs."""
 
-    options: InitOptions
-
     def members(self) -> Sequence[Member]:
         """In the order of their start, itself last."""
+
+    @property
+    def options(self) -> InitOptions: ...
 
     def worker_options(self) -> InitOptions:
         """The options of one worker."""

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from iii.sdk import hints
 from iii.sdk.requests import TriggerRequest
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeForm, TypeVar  # part of every type checker
-
-    from iii.sdk.core import WorkerCore
-    from iii.sdk.started_call import Call
-
-    Result = TypeVar("Result", default=Any)
+from iii.sdk.type_form import Result, TypeForm
 
 
 class CallMethods:
     """What calls; a part of `Worker`."""
 
-    _core: WorkerCore
+    _core: hints.WorkerCore
 
     def trigger(self, request: TriggerRequest, *, returns: TypeForm[Result] = Any) -> Result:
         """Call a function and wait for its result on this thread.
@@ -50,7 +44,7 @@ class CallMethods:
         found: Result = await self._core.caller.call_async(request, returns)
         return found
 
-    def start(self, request: TriggerRequest, *, returns: TypeForm[Result] = Any) -> Call[Result]:
+    def start(self, request: TriggerRequest, *, returns: TypeForm[Result] = Any) -> hints.Call[Result]:
         """Begin a call and return its handle: ``await`` it, ask for its `result()`, or `cancel()` it.
 
         Does not wait, except in a thread while the engine does not read. Raises as `trigger`, before anything is sent;

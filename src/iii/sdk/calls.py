@@ -112,10 +112,12 @@ class PendingCalls:
 
     Attributes:
         ended: whether every call is refused.
+        take: the waiter of an invocation id, from now on for nobody else; to be called with None for want of one.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[str, Waiter] = {}
+        self.take = self._waiting.pop  # a call of C
         self._refusal: Refusal | None = None
         self.ended = False
         self.begin_ids()
@@ -149,7 +151,7 @@ class PendingCalls:
 
     def complete(self, invocation_id: str, outcome: Outcome) -> bool:
         """Hand over an answer; False if nobody waits for it (any more)."""
-        waiter = self._waiting.pop(invocation_id, None)
+        waiter = self.take(invocation_id, None)
         if waiter is None:
             return False
         waiter.complete(outcome)
@@ -171,7 +173,7 @@ class PendingCalls:
         """As `end`, in a forked child, where nobody waits: the waiting threads stayed behind."""
         self._refusal = refusal
         self.ended = True
-        self._waiting = {}
+        self._waiting.clear()
 
 
 def in_a_loop() -> bool:

@@ -14,6 +14,7 @@ from iii.sdk.client_tls import ClientTls
 from iii.sdk.connect_failure import connect_failure
 from iii.sdk.failures import log_failure
 from iii.sdk.in_process import engine_at
+from iii.sdk.process_end import ends_process
 from iii.sdk.refs import StreamChannelRef
 
 LISTENER_FAILED = LogEvent(
@@ -86,4 +87,6 @@ class ChannelOpener:
             try:
                 listener(text)
             except BaseException as error:
+                if ends_process(error):
+                    raise
                 log_failure(LISTENER_FAILED, error, channel=channel_id)

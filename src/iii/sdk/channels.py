@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from msgspec import Struct
 
-from iii.protocol.close_codes import CloseCode
 from iii.sdk.refs import StreamChannelRef
 
 if TYPE_CHECKING:
@@ -103,6 +102,8 @@ class ChannelWriter(ChannelEnd):
         """End the stream, after everything that was written; a second call does nothing. Raises ChannelError."""
         if self._closed:
             return
+        from iii.protocol.close_codes import CloseCode  # an enum, which handlers without channels do without
+
         wire = await self._open()
         self._closed = True
         if wire.finished:
@@ -144,6 +145,8 @@ class ChannelReader(ChannelEnd):
             if wire.over:
                 break
             await wire.wait()
+        from iii.protocol.close_codes import CloseCode  # as above
+
         if wire.close is None or wire.close[0] != CloseCode.NORMAL:
             raise ChannelError(f"channel {self.ref.channel_id} was cut off before its end: {_why(wire)}")
 
@@ -153,9 +156,16 @@ class ChannelReader(ChannelEnd):
 
     async def close(self) -> None:
         """Stop reading; the writer gets an error."""
+        from iii.protocol.close_codes import CloseCode  # as above
+
         self._closed = True
         if self._wire is not None and not self._wire.over:
             self._wire.connection.leave(CloseCode.NORMAL, CLOSE_S)
+
+
+def is_end(hint: Any) -> bool:
+    """Whether a hint is the class of an end."""
+    return isinstance(hint, type) and issubclass(hint, ChannelEnd)
 
 
 class Channel(Struct, frozen=True):

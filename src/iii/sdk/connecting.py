@@ -14,7 +14,7 @@ from iii.sdk.acceptance import CONNECT_OVERDUE, accepted
 from iii.sdk.core import WorkerCore
 from iii.sdk.engine_address import engine_url
 from iii.sdk.event_loop import new_loop
-from iii.sdk.options import InitOptions
+from iii.sdk.options import InitOptions, checked_options
 from iii.sdk.other_loop import run_there
 from iii.sdk.process_end import end_by_sigterm, leave, serve_on_after_main, told_to_end
 from iii.sdk.worker import Worker
@@ -49,9 +49,9 @@ def register_worker(address: str | None = None, options: InitOptions | None = No
     Raises:
         RegistrationRejected: the engine does not accept it; a name that is taken is tried again until the time is over.
         ConnectionError: `max_retries` are used up.
-        ValueError: the address is not a WebSocket URL.
+        ValueError: the address is not a WebSocket URL. TypeError: `options` is not an `InitOptions`.
     """
-    worker = _ThreadedWorker(engine_url(address), options or InitOptions())
+    worker = _ThreadedWorker(engine_url(address), checked_options(options))
     worker.open()
     return worker
 
@@ -178,7 +178,7 @@ class connect_worker:
 
     def __init__(self, address: str | None = None, options: InitOptions | None = None) -> None:
         self._url = engine_url(address)
-        self._options = options or InitOptions()
+        self._options = checked_options(options)
         self._core: WorkerCore | None = None
 
     if not TYPE_CHECKING:  # type checkers say so by themselves

@@ -7,7 +7,7 @@ messages on the wire, the queue for the time without a wire, and the burst with 
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, Protocol
 
@@ -16,6 +16,7 @@ from iii.protocol.address import masked, without_secrets
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import ACCEPTANCE_S
 from iii.protocol.log_event import LogEvent
+from iii.protocol.names import BATCH_V1
 from iii.sdk.backlog import Backlog
 from iii.sdk.calls import Refusal
 from iii.sdk.client_tls import ClientTls
@@ -25,6 +26,7 @@ from iii.sdk.link import CLOSE_S, EngineLink
 from iii.sdk.offline import OfflineQueue
 from iii.sdk.options import ReconnectionConfig
 from iii.sdk.outbox import Outgoing
+from iii.sdk.pause import Pause
 from iii.sdk.state import StateHolder
 
 CONNECTED = LogEvent(
@@ -89,7 +91,7 @@ class EngineConnection:
         lock: held while a message is put on the wire, and by whoever needs a registry to agree with it.
         backlog: what the engine does not read.
         offline: what waits for the next connection.
-        link: the present one, if there is any.
+        loop_thread, link, pause: of the loop once it runs; the present one, if any; the one before the next attempt.
     """
 
     def __init__(
@@ -102,23 +104,18 @@ class EngineConnection:
         complaints: int = logging.WARNING,
         tls: ClientTls | None = None,
     ) -> None:
-        self.address = masked(url)
-        self.states = StateHolder()
-        self.backlog = Backlog()
+        self.address, self.states = masked(url), StateHolder()
+        self.backlog, self.offline, self.pause = Backlog(), OfflineQueue(), Pause()
         self.lock = self.backlog.lock
-        self.offline = OfflineQueue()
         self._url, self._headers, self._tls = url, headers, tls
-        self._reconnection, self._user = reconnection, user
-        self._loop = loop
-        self._loop_thread: int | None = None
+        self._reconnection, self._user, self._loop = reconnection, user, loop
+        self.loop_thread: int | None = None
         self.link: ClientLink | None = None
         self._outbox: ClientBox | None = None  # the link's
         self._task: asyncio.Task[None] | None = None
-        self._attempt = 0
         self._complaints = complaints  # level of what is logged of failed attempts
-        self._complained = False
+        self._attempt, self._complained, self._dropping = 0, False, False
         self.last_words = ""  # why the last socket ended, or there was none
-        self._dropping = False
         self._refused = False  # the engine does not want this worker on the present socket, perhaps on a later one
         self._acceptance: asyncio.TimerHandle | None = None
         self._over = False  # for good: nothing is sent or kept
@@ -131,7 +128,7 @@ class EngineConnection:
 
     def on_loop(self) -> bool:
         """Whether the running thread is the loop's."""
-        return threading.get_ident() == self._loop_thread
+        return threading.get_ident() == self.loop_thread
 
     def send(self, message: bytes, call_id: str | None = None, *, urgent: bool = False, opcode: int = TEXT) -> None:
         """Send in order, or keep it for the next connection.
@@ -155,7 +152,7 @@ class EngineConnection:
         if outbox is None:
             self.send(message, call_id)
         else:
-            outbox.add(Outgoing(message, call_id))
+            outbox.add(message, call_id)
 
     def send_or_drop(self, message: bytes) -> None:
         """Send a binary message that is not worth a wait: telemetry."""
@@ -180,7 +177,7 @@ class EngineConnection:
 
     def start(self) -> None:
         """Begin to connect. On the loop."""
-        self._loop_thread = threading.get_ident()
+        self.loop_thread = threading.get_ident()
         self._task = self._loop.create_task(self._stay_connected(), name="iii connection")
 
     async def stop(self) -> None:
@@ -214,6 +211,11 @@ class EngineConnection:
         if self.link is not None:
             self.link.close(CloseCode.NORMAL)
 
+    def greeted(self, features: Sequence[str]) -> None:
+        """What the engine of the present socket has. On the loop."""
+        if self._outbox is not None:
+            self._outbox.batches = BATCH_V1 in features
+
     def accepted(self) -> None:
         """The engine has taken what was said on the present socket. On the loop."""
         if self._acceptance is not None:
@@ -242,7 +244,7 @@ class EngineConnection:
         link, self.link, self._outbox = self.link, None, None
         if link is not None:
             link.end_after_fork(self.backlog)
-        self._loop_thread = None
+        self.loop_thread = None
         self.states.end_after_fork()
 
     async def _stay_connected(self) -> None:
@@ -272,7 +274,7 @@ class EngineConnection:
             pause_s = min(pause_s, REFUSED_PAUSE_S) if self._refused else pause_s
             if not self._refused:  # which was logged, and why
                 self._complain(link, round(pause_s, 1))
-            await asyncio.sleep(pause_s)
+            await self.pause.last(pause_s)
             self._attempt += 1
             self._refused = False
 

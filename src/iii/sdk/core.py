@@ -40,7 +40,7 @@ from iii.sdk.outgoing_calls import OutgoingCalls
 from iii.sdk.registrar import Registrar
 from iii.sdk.rejection import NAME_TAKEN, RegistrationRejected
 from iii.sdk.reporting import Reporting
-from iii.sdk.spans import HandlerSpan
+from iii.sdk.spans import SpanMaker
 from iii.sdk.threads import HandlerThreads
 
 NAME_IN_USE = LogEvent(
@@ -99,11 +99,10 @@ class WorkerCore:
         self._threads = HandlerThreads()
         self.reporting = Reporting(
             url, options, self.name, loop, partial(self.connection.send_if_connected, opcode=BINARY),
-            lambda: self.worker_id if self.connection.connected else None, lambda: self._executor.handlers,
+            lambda: self.worker_id if self.connection.connected else None, lambda: self._executor.handlers, lambda: self.connection.link,
         )  # fmt: skip
         spans = self.reporting.telemetry.spans if self.reporting.telemetry is not None else None
-        call_span, handler_span = (spans.call_span, spans.handler_span) if spans is not None else (None, None)
-        self.caller = OutgoingCalls(self.connection, loop, options.invocation_timeout_ms, namespace, call_span)
+        self.caller = OutgoingCalls(self.connection, loop, options.invocation_timeout_ms, namespace, spans)
         self.discovery = Discovery(self.caller)
         self.departure = Departure(self)
         self.registrar = Registrar(
@@ -112,7 +111,7 @@ class WorkerCore:
         self.observers = Observers(self.connection, namespace, self._announced)
         self._told = announcement(options, self.name)
         self._announcement = _Announcement(self.caller.pending.new_id(), self._on_announced)
-        self._inbound = self._equip(handler_span)
+        self._inbound = self._equip(spans)
         self.drain_s = options.drain_timeout_s
         self.leave: Callable[[], Coroutine[Any, Any, None]] = self.stop
         self._leaving: asyncio.Task[None] | None = None
@@ -120,7 +119,7 @@ class WorkerCore:
         self._stopping: asyncio.Task[None] | None = None
         forks.disowned.add(self)
 
-    def _equip(self, handler_span: Callable[[InvokeFunction], HandlerSpan] | None) -> Inbound:
+    def _equip(self, spans: SpanMaker | None) -> Inbound:
         """With what runs handlers; what hears of calls for them."""
         registrations, pending = self.registrar.registrations, self.caller.pending
         self._executor = Executor(
@@ -130,7 +129,7 @@ class WorkerCore:
             self.connection.send_here,
             # a thread with more to do leaves the writing to the loop, which does it for all at once
             lambda message: self.connection.send(message, urgent=not self._threads.waiting),
-            handler_span,
+            spans,
         )
         self._watch = LoopWatch(self.loop, self._executor)
         self._draining = Draining(
@@ -266,8 +265,8 @@ class WorkerCore:
 
     def _on_registered(self, message: WorkerRegistered) -> None:
         self._registered = message
-        self.observers.greeted(message.features or ())
-        self.reporting.greeted(message.features or ())
+        for part in (self.connection, self.observers, self.reporting):
+            part.greeted(message.features or ())
 
     def _on_drained(self, message: DrainWorker) -> None:
         """No further call comes: this worker asked for that, or somebody who may."""

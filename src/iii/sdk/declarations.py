@@ -3,16 +3,17 @@
 A declaration is a call of `register_function` and one of `register_trigger`; what these do is up to the class below.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from iii.protocol.replicas import ReplicaPolicy
+from iii.sdk import hints
 from iii.sdk.decorator_checks import check_route, name_of
 from iii.sdk.decorator_form import with_parentheses
 from iii.sdk.http_handler import HttpHandler
-from iii.sdk.observer import Observer
-from iii.sdk.observer_declaration import ObserverDeclaration
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.requests import FunctionInput, TriggerInput
 
@@ -39,7 +40,7 @@ class Declarations(ABC):
     def register_trigger(self, trigger: TriggerInput) -> Trigger: ...
 
     @abstractmethod
-    def _observe(self, declared: ObserverDeclaration) -> Observer: ...
+    def _observe(self, declared: hints.ObserverDeclaration) -> hints.Observer: ...
 
     @with_parentheses("the id of the function", '"orders::hello"')
     def function(
@@ -99,7 +100,7 @@ class Declarations(ABC):
         Raises:
             TypeError: the source of a parameter is ambiguous. ValueError: the id is taken, or no route can have the method or path.
         """
-        check_route(method, path, cancel_on_disconnect)
+        check_route(method, path)
 
         def register(handler: F) -> F:
             endpoint = HttpHandler(handler, path)
@@ -109,8 +110,6 @@ class Declarations(ABC):
                 endpoint.serve,
                 description=description,
                 metadata=metadata,
-                request_format=endpoint.request_format,
-                response_format=endpoint.response_format,
                 replicas=replicas,
             )
             config = {"api_path": path, "http_method": method} | given(cancel_on_disconnect=cancel_on_disconnect)

@@ -1,18 +1,18 @@
 """What the engine would refuse of a decorator's arguments, raised where they were written (newcomer M9)."""
 
 from collections.abc import Mapping
+from datetime import UTC, tzinfo
 
 from iii.protocol.http_methods import METHODS
 from iii.protocol.route_path import InvalidPath, parse_path
 from iii.protocol.suggestion import did_you_mean
+from iii.sdk.argument_kinds import check_kind
 
 _SHOWN = 200  # characters of a value in an error
 
 
-def check_route(method: str, path: str, cancel_on_disconnect: bool = False) -> None:
-    """Raises ValueError: no route can have the method, or the path. TypeError: the last is neither True nor False."""
-    if type(cancel_on_disconnect) is not bool:
-        raise TypeError(f"cancel_on_disconnect must be True or False, got {cancel_on_disconnect!r}")
+def check_route(method: str, path: str) -> None:
+    """Raises ValueError: no route can have the method, or the path."""
     if method.upper() not in METHODS:
         raise _unsupported(method)
     try:
@@ -36,29 +36,30 @@ def name_of(handler: object) -> str:
 
 def check_schedule(expression: str, timezone: str) -> None:
     """Raises ValueError. An engine with `day_of_week: quartz` numbers days from 1 and refuses 0 besides."""
-    from datetime import UTC, tzinfo
-    from zoneinfo import ZoneInfo, available_timezones
-
     from iii.protocol.cron_expression import Expression, InvalidExpression
 
     try:
-        zone: tzinfo = ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError):
-        if available_timezones():
-            raise ValueError(
-                f"unknown time zone '{timezone[:_SHOWN]}'; it is an IANA name such as 'Europe/Berlin' or 'UTC'"
-            ) from None
-        zone = UTC  # a system without a database of time zones, as small containers are: the engine has one
-    try:
-        Expression(expression, zone)
+        Expression(expression, UTC if timezone == "UTC" else _zone(timezone))
     except InvalidExpression as error:
         raise ValueError(f"invalid cron expression '{expression[:_SHOWN]}': {error}") from None
 
 
+def _zone(name: str) -> tzinfo:
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        if available_timezones():
+            raise ValueError(
+                f"unknown time zone '{name[:_SHOWN]}'; it is an IANA name such as 'Europe/Berlin' or 'UTC'"
+            ) from None
+        return UTC  # a system without a database of time zones, as small containers are: the engine has one
+
+
 def named(what: str, name: str) -> str:
     """The name. Raises ValueError or TypeError: it is no text, or an empty one."""
-    if not isinstance(name, str):
-        raise TypeError(f"{what} must be str, got {type(name).__name__}")
+    check_kind(what, name, "str")
     if not name:
         raise ValueError(f"{what} is empty: give it a name")
     return name

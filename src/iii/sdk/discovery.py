@@ -20,6 +20,7 @@ from iii.protocol.names import (
     LIST_WORKERS,
 )
 from iii.sdk.failures import log_failure
+from iii.sdk.process_end import ends_process
 from iii.sdk.refs import Trigger
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest
 from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo
@@ -155,4 +156,6 @@ class FunctionsWatch:
             try:
                 listener(functions)
             except BaseException as error:  # the next one is still to hear
+                if ends_process(error):
+                    raise
                 log_failure(LISTENER_FAILED, error)

@@ -8,7 +8,6 @@ their receiver would get a text or an array that nothing tells apart from one.
 
 import gc
 import inspect
-import json
 import sys
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -57,7 +56,7 @@ def to_plain(value: Any) -> Any:
     if callable(dump):
         return dump(mode="json", by_alias=True)
     if model_version(kind) == 1:
-        return json.loads(value.json(by_alias=True))  # its own encoder knows the types of its fields
+        return _loaded(value.json(by_alias=True))  # its own encoder knows the types of its fields
     raise not_serializable(value)
 
 
@@ -96,7 +95,12 @@ def encode_outgoing(message: Any, undeclared: Any = None) -> bytes:
             encoded = _with_surrogates(message)
         size = len(encoded)
         if size <= PLAIN_BYTES:  # first: nearly all messages
-            if type(undeclared) not in _PLAIN:
+            if type(undeclared) is dict:
+                for key, each in undeclared.items():
+                    if type(each) not in _PLAIN or type(key) is not str:
+                        _refuse_what_needs_a_type(undeclared)
+                        break
+            elif type(undeclared) not in _PLAIN:
                 _refuse_what_needs_a_type(undeclared)
             return encoded
         if undeclared is None or not _is_plain(undeclared, _FEW_LEVELS):
@@ -139,12 +143,20 @@ def _with_surrogates(value: Any) -> bytes:
     """A lone surrogate, which JSON can carry as an escape; written as the encoder writes."""
     text = _dumped(msgspec.to_builtins(value, str_keys=True, enc_hook=to_plain))
     if "NaN" in text or "Infinity" in text:  # which JSON cannot
-        text = _dumped(json.loads(text, parse_constant=lambda _: None))
+        text = _dumped(_loaded(text, parse_constant=lambda _: None))
     return text.encode()
 
 
 def _dumped(value: Any) -> str:
+    import json  # as below
+
     return json.dumps(value, separators=(",", ":"))
+
+
+def _loaded(text: str, **options: Any) -> Any:
+    import json  # which takes as long to import as to declare ten functions, and is needed by hardly any value
+
+    return json.loads(text, **options)
 
 
 # -- what only a type can declare ---------------------------------------------------------------------------------

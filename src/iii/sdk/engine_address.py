@@ -15,15 +15,18 @@ def engine_url(address: str | None) -> str:
 
     Raises:
         ValueError: it is not the address of a WebSocket, so that no attempt could succeed; nor of an engine of `iii.testing`.
+        TypeError: it is no text.
     """
     url = address or os.environ.get("III_URL") or DEFAULT_ENGINE_URL
+    if not isinstance(url, str):
+        raise TypeError(f"the engine's address must be str, such as {DEFAULT_ENGINE_URL!r}, got {type(url).__name__}")
     if url.startswith(SCHEME):
         if engine_at(url) is None:
             raise ValueError(f"no test engine of this process has the address {url!r}, or it has ended")
         return url
     fault = fault_of(url)
     if fault is not None:
-        raise ValueError(f"the engine's address must be ws://HOST:PORT or wss://HOST, got {masked(url)!r}{fault}")
+        raise ValueError(f"the engine's address must be ws://HOST:PORT or wss://HOST, got {masked(url)!r:.200}{fault}")
     return url
 
 

@@ -13,19 +13,22 @@ from typing import Any
 
 from iii.protocol.messages import NULL, InvokeFunction
 from iii.sdk import forks
-from iii.sdk.answers import SPAN_FAILED, answer_after_all, end_span, failure, refusal, success
+from iii.sdk.answers import SPAN_FAILED, answer_after_all, failure, refusal, span_failed, success
 from iii.sdk.awaited import coroutine_of, rest_of
 from iii.sdk.failures import log_failure
 from iii.sdk.handlers import Handler
 from iii.sdk.invocation import Invocation, depth_of, running
+from iii.sdk.process_end import ends_process, interrupted
 from iii.sdk.registrations import Function
 from iii.sdk.running_invocations import RunningInvocations
-from iii.sdk.spans import HandlerSpan
+from iii.sdk.spans import HandlerSpan, SpanMaker
 from iii.sdk.threads import HandlerThreads
-from iii.sdk.trace_context import TraceContext, current_trace
+from iii.sdk.trace_context import TraceContext
+from iii.sdk.without_task import results, run_without_task
 
 CANCEL_S = 2.0  # for handlers and providers to end when they are cancelled at shutdown
 
+_EAGER = sys.version_info >= (3, 12)
 if sys.version_info >= (3, 12):
     # A handler that never waits is finished within the turn of the loop that brought its call
     HandlerTask: Callable[..., asyncio.Task[None]] = partial(asyncio.Task, eager_start=True)
@@ -60,10 +63,10 @@ class Executor:
         threads: HandlerThreads,
         send: Callable[[bytes], None],
         send_urgent: Callable[[bytes], None],
-        new_span: Callable[[InvokeFunction], HandlerSpan] | None,
+        spans: SpanMaker | None,
     ) -> None:
-        """`new_span` begins the span around a handler; None: nobody traces."""
-        self._new_span = new_span
+        """`spans` makes the span around a handler; None: nobody traces."""
+        self._spans = spans
         self._functions = functions
         self._loop = loop
         self._threads = threads
@@ -72,6 +75,7 @@ class Executor:
         self._running = RunningInvocations(loop)
         self.cancel = self._running.cancel
         self.functions = self._running.functions
+        self._result = results()
         self._stopping = False
         self._born = forks.generation
 
@@ -90,7 +94,12 @@ class Executor:
             if message.observe_depth is not NULL:
                 invocation.observe_depth = depth_of(message.observe_depth)
             if handler.is_async:
-                task = HandlerTask(self._finish(handler, None, message, invocation, None), loop=self._loop)
+                if not _EAGER and handler.waitless is not None and handler.function.__code__ is handler.waitless:
+                    arguments = handler, message, invocation
+                    if run_without_task(message.function_id, self._loop, self._run_at_once, *arguments):
+                        return
+                run = self._finish(handler, None, message, invocation, None)
+                task = HandlerTask(run, loop=self._loop, name=message.function_id)
                 if not task.done():
                     self._running.add(invocation, task)
             else:
@@ -98,7 +107,8 @@ class Executor:
                 self._running.add(invocation)
                 self._threads.run(lambda: self._on_thread(handler, message, invocation, context))
         except BaseException as error:  # the system has no more threads, or memory
-            answer_after_all(message, error, self._send)
+            if not interrupted(error):
+                answer_after_all(message, error, self._send)
 
     @property
     def handlers(self) -> int:
@@ -124,7 +134,7 @@ class Executor:
 
     def _go_on(self, coroutine: Coroutine[Any, Any, None], context: Context, invocation: Invocation) -> None:
         """In the context where it has begun, on a thread."""
-        task = HandlerTask(coroutine, loop=self._loop, context=context)
+        task = HandlerTask(coroutine, loop=self._loop, context=context, name=invocation.function_id)
         if not task.done():
             self._running.add(invocation, task)
 
@@ -157,13 +167,33 @@ class Executor:
                 return self._finish(handler, result, message, invocation, span)
         except BaseException as error:
             self._over(trace, error)
-            answer = failure(message, error, span)
+            answer = failure(message, error, span, self._spans)
         else:
             self._over(trace)
-            answer = success(handler, message, result, span)
+            answer = success(handler, message, result, span, self._spans)
         if answer is not None and not invocation.cancelled:
             self._send_urgent(answer)
         return None
+
+    def _run_at_once(self, handler: Handler, message: InvokeFunction, invocation: Invocation) -> None:
+        """A run that never waits, without a coroutine of ours around it."""
+        self._running.at_once = invocation
+        try:
+            span = self._entered(message, invocation)
+            trace = gettrace()
+            try:
+                result = self._result(handler.call(message))
+            except BaseException as error:
+                self._result = results()
+                answer = self._failed(trace, error, message, invocation, span)
+            else:
+                if gettrace() is not trace or forks.generation != self._born:
+                    self._over(trace)
+                answer = success(handler, message, result, span, self._spans)
+            if answer is not None:
+                self._send(answer)
+        finally:
+            self._running.at_once = None
 
     async def _finish(
         self,
@@ -189,28 +219,41 @@ class Executor:
                 else:
                     result = await rest_of(coroutine, waits_for, self._born)
             except BaseException as error:
-                self._over(trace, error)
-                # Only a stop of this client is silent; a handler may also be cancelled by others, by itself, or raise it
-                if self._stopping and issubclass(type(error), asyncio.CancelledError):
-                    raise
-                if invocation.cancelled and issubclass(type(error), asyncio.CancelledError):
-                    answer = None
-                    if span is not None:
-                        end_span(span.failed, error, message)
-                else:
-                    answer = failure(message, error, span)
+                answer = self._failed(trace, error, message, invocation, span)
             else:
                 if gettrace() is not trace or forks.generation != self._born:
                     self._over(trace)
-                answer = success(handler, message, result, span)
+                answer = success(handler, message, result, span, self._spans)
             if answer is not None and not invocation.cancelled:
                 self._send(answer)
         except BaseException as error:
             if self._stopping and issubclass(type(error), asyncio.CancelledError):
                 raise
-            answer_after_all(message, error, self._send)
+            if not interrupted(error):
+                answer_after_all(message, error, self._send)
         finally:  # by itself: a done callback would cost another turn of the loop
             self._running.remove(invocation)
+
+    def _failed(
+        self,
+        trace: Any,
+        error: BaseException,
+        message: InvokeFunction,
+        invocation: Invocation,
+        span: HandlerSpan | None,
+    ) -> bytes | None:
+        """What a handler on the loop is answered with that ended so; None: nothing. Raises the error, if that is a stop of this client."""
+        self._over(trace, error)
+        # Only a stop of this client is silent; a handler may also be cancelled by others, by itself, or raise it
+        if self._stopping and issubclass(type(error), asyncio.CancelledError):
+            raise error
+        if interrupted(error):
+            return None
+        if invocation.cancelled and issubclass(type(error), asyncio.CancelledError):
+            if span is not None and self._spans is not None:
+                span_failed(self._spans, span, message, error)
+            return None
+        return failure(message, error, span, self._spans)
 
     def _over(self, trace: Any, error: BaseException | None = None) -> None:
         """A handler has ended, and with it what it has set to trace its thread: that could fail its answer. A child that it
@@ -223,13 +266,15 @@ class Executor:
     def _entered(self, message: InvokeFunction, invocation: Invocation) -> HandlerSpan | None:
         """The context is that of the invocation from now on. Its span: whatever happens to it, the call is answered."""
         running.set(invocation)
-        if self._new_span is None:
+        if self._spans is None:
             if message.traceparent or message.baggage:
-                current_trace.set(TraceContext(message.traceparent, message.baggage))
+                invocation.trace = TraceContext(message.traceparent, message.baggage)
             return None
         try:
-            return self._new_span(message)
+            return self._spans.handler_span(message, invocation)
         except BaseException as error:
+            if ends_process(error):
+                raise
             log_failure(SPAN_FAILED, error, function=message.function_id, step="start")
-            current_trace.set(TraceContext(message.traceparent, message.baggage))
+            invocation.trace = TraceContext(message.traceparent, message.baggage)
             return None

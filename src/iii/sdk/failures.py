@@ -11,11 +11,12 @@ from msgspec import UNSET
 from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError
 from iii.protocol.log_event import LogEvent, LogText
 from iii.protocol.traceback_text import class_name, own_traceback, shown, traceback_text
+from iii.sdk.log_output import logger_of
 from iii.sdk.process_end import ends_process
 
 UNTELLABLE = InvocationError(message="the function failed, and its error could not be encoded").encode()
 
-logger = logging.getLogger("iii.sdk")
+logger = logger_of("iii.sdk")
 
 
 def text_of(error: BaseException) -> str:
@@ -98,8 +99,9 @@ def _guard(guarded: logging.Logger) -> None:
                 raise
             try:
                 logging.Handler().handleError(record)  # tells stderr, as logging does of what its own handlers raise
-            except BaseException:
-                pass  # there is nowhere left to report to
+            except BaseException as another:  # there is nowhere left to report to
+                if ends_process(another):
+                    raise
 
     guarded.handle = survive  # type: ignore[method-assign]
 

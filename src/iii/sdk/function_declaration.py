@@ -10,18 +10,19 @@ import msgspec
 
 from iii.protocol.messages import NULL, HttpInvocation, RegisterFunction
 from iii.protocol.replicas import ReplicaPolicy
-from iii.sdk.annotations import Hints
+from iii.sdk.annotations import Hints, Signature
+from iii.sdk.argument_kinds import check_kinds
+from iii.sdk.channels import is_end
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.handlers import Handler, check_readable
 from iii.sdk.place import place_of_the_user
-from iii.sdk.registrations import Function
 from iii.sdk.replicas import check_replicas, is_marked, with_mark
 from iii.sdk.requests import FunctionInput, required, warn_of_unknown_keys
-from iii.sdk.schema import Schema, schema
-from iii.sdk.typed import typed
+from iii.sdk.schema import OWN_FORMATS, Schema, schema
+from iii.sdk.typed import payload_reader, typed
 
 if TYPE_CHECKING:
     from iii.sdk.channel_opener import ChannelOpener
+    from iii.sdk.registrations import Function
 
 _FUNCTION_KEYS = frozenset(FunctionInput.__annotations__)
 
@@ -48,7 +49,7 @@ class FunctionDeclaration:
         self.id = self._message.id
         self._handler: tuple[Callable[..., Any], Hints] | None = None
         if isinstance(handler, HttpInvocation):
-            self._message.invocation = handler
+            self._message.invocation = _checked_url(self.id, handler)
         elif callable(handler):
             self._handler = handler, _checked(self.id, handler)
         else:
@@ -69,6 +70,9 @@ class FunctionDeclaration:
             replicas: the worker's policy, for a function without one.
             channels: where the ends of channels in its payloads are opened.
         """
+        from iii.sdk.handlers import Handler  # with the next one what only a connection needs
+        from iii.sdk.registrations import Function
+
         message = self._message
         if self._handler is not None and not self._described:
             _describe(message, *self._handler)
@@ -81,16 +85,25 @@ class FunctionDeclaration:
         return Function(encode_outgoing(message), handler, self.place, is_marked(message.metadata))
 
 
+def _checked_url(function_id: str, called: HttpInvocation) -> HttpInvocation:
+    """Raises TypeError: a member is of a wrong type, which the engine could not read."""
+    try:
+        return msgspec.convert(msgspec.to_builtins(called), HttpInvocation)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise TypeError(f"the HttpInvocationConfig of '{function_id}' cannot be sent: {error}") from None
+
+
 def _checked(function_id: str, handler: Callable[..., Any]) -> Hints:
-    if of_class := _class_of_method(handler):
+    signature = Signature(handler)
+    if of_class := _class_of_method(handler, signature):
         raise TypeError(
             f"the handler of '{function_id}' is a method of class {of_class} without an object: its `self` would be the "
             f"payload. Write it outside of the class, or register the method of an object: "
             f"register_function('{function_id}', {of_class}().{handler.__name__})"
         )
     try:
-        hints = Hints(handler)
-        check_readable(hints)
+        hints = Hints(handler, signature)
+        _check_readable(hints)
     except TypeError as error:
         raise TypeError(f"the handler of '{function_id}' cannot be registered: {error}") from None
     if hints.unfilled:
@@ -102,9 +115,16 @@ def _checked(function_id: str, handler: Callable[..., Any]) -> Hints:
     return hints
 
 
-def _class_of_method(handler: Callable[..., Any]) -> str | None:
+def _check_readable(hints: Hints) -> None:
+    """Raises TypeError: values that the handler takes cannot be made from JSON."""
+    if not is_end(hints.payload):
+        payload_reader(hints.payload)
+    payload_reader(hints.metadata)
+
+
+def _class_of_method(handler: Callable[..., Any], signature: Signature) -> str | None:
     """The name of the class in whose body the function was written, if its first parameter is `self`."""
-    if not inspect.isfunction(handler) or next(iter(inspect.signature(handler).parameters), None) != "self":
+    if not inspect.isfunction(handler) or [each.name for each in signature.parameters[:1]] != ["self"]:
         return None
     around = handler.__qualname__.rpartition(".")[0].rpartition(".")[2]
     return around if around not in ("", "<locals>") else None
@@ -132,22 +152,24 @@ def _message(
             chosen[name] = keyword if value is None else value
     replicas: ReplicaPolicy | None = chosen.pop("replicas", None)
     check_replicas(replicas)
+    check_kinds({"description": "str", "request_format": "schema", "response_format": "schema"}, chosen)
     if replicas is not None:
         with_mark(chosen.get("metadata"), replicas, function_id)
     message = RegisterFunction(function_id)
     for name, value in chosen.items():
         setattr(message, name, value)
     if chosen:
-        encode_outgoing(message)  # whatever has no JSON form is the author's mistake
+        encode_outgoing(message, chosen)  # whatever has no JSON form is the author's mistake
     return message, replicas
 
 
 def _describe(message: RegisterFunction, handler: Callable[..., Any], hints: Hints) -> None:
     """What is not told, by the signature."""
+    own = handler.__dict__.get(OWN_FORMATS) if inspect.isfunction(handler) else None  # proxies have any attribute
     if message.request_format is NULL:
-        message.request_format = _or_null(_schema(hints.payload))
+        message.request_format = _or_null(_schema(hints.payload) if own is None else own.request_format)
     if message.response_format is NULL:
-        message.response_format = _or_null(_schema(hints.result))
+        message.response_format = _or_null(_schema(hints.result) if own is None else own.response_format)
     if message.description is None:
         message.description = _first_line(handler)
 
@@ -174,4 +196,4 @@ def _first_line(handler: Callable[..., Any]) -> str | None:
 
 def id_taken(function_id: str, place: str) -> ValueError:
     """Two functions of one client have this id; the first is declared there."""
-    return ValueError(f"function id '{function_id}' already registered: at {place}")
+    return ValueError(f"function id '{function_id:.200}' already registered: at {place}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from opcode import opmap
+from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +14,7 @@ from msgspec import Raw
 from iii.protocol.errors import InvalidRequest
 from iii.protocol.messages import NULL, InvokeFunction
 from iii.sdk.annotations import NOTHING, Hints, decode_plain, read_plain
-from iii.sdk.channels import ChannelEnd, materialized, reference_of
+from iii.sdk.channels import is_end, materialized, reference_of
 from iii.sdk.typed import declares_more_than_json, payload_reader
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ class Handler:
 
     Attributes:
         is_async: whether calling it gives an awaitable, so that it runs on the loop; others get a thread.
+        waitless: the code of it, if it is async and has no `await`; while that is its code, it needs no task to wait in.
         declares_result: whether the return annotation names a type that JSON has not, so that the result may be of it.
     """
 
@@ -32,6 +35,7 @@ class Handler:
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
         )
+        self.waitless = _code_without_await(function)
         self._read = _reader(hints.payload, channels)
         self._takes_payload = hints.takes_payload
         self._default = hints.payload_default
@@ -74,17 +78,21 @@ class Handler:
             raise InvalidRequest(f"metadata: {error}") from None
 
 
-def check_readable(hints: Hints) -> None:
-    """Raises TypeError: values that the handler takes cannot be made from JSON."""
-    if not _is_end(hints.payload):
-        payload_reader(hints.payload)
-    payload_reader(hints.metadata)
+_SEND = opmap["SEND"]  # in whatever awaits: `await`, `async for`, `async with`
+
+
+def _code_without_await(function: Callable[..., Any]) -> CodeType | None:
+    """Of a coroutine function that awaits nothing; None for what merely shows the code of another one, as proxies and mocks do."""
+    plain: Any = function.__func__ if type(function) is MethodType else function
+    if type(plain) is not FunctionType or not plain.__code__.co_flags & inspect.CO_COROUTINE:
+        return None
+    return None if _SEND in plain.__code__.co_code[::2] else plain.__code__
 
 
 def _reader(hint: Any, channels: ChannelOpener) -> Callable[[bytes], Any]:
     """Raises TypeError: values of this type cannot be made from JSON."""
     plain = plain_with_channels(channels)
-    if not _is_end(hint):
+    if not is_end(hint):
         return payload_reader(hint) or plain
 
     def read_end(raw: bytes) -> Any:
@@ -96,8 +104,7 @@ def _reader(hint: Any, channels: ChannelOpener) -> Callable[[bytes], Any]:
     return read_end
 
 
-def _is_end(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, ChannelEnd)
+_SHORTEST_REFERENCE = len('{"channel_id":"","access_key":"","direction":"read"}')
 
 
 def plain_with_channels(opener: ChannelOpener) -> Callable[[bytes], Any]:
@@ -111,6 +118,8 @@ def plain_with_channels(opener: ChannelOpener) -> Callable[[bytes], Any]:
                 value = read_plain(raw)
             except msgspec.DecodeError as error:  # valid JSON all the same, such as 1e400
                 raise InvalidRequest(str(error)) from None
+        if len(raw) < _SHORTEST_REFERENCE:
+            return value
         references = bytes(raw).count(b'"channel_id"')
         if not references:
             return value

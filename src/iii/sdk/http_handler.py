@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -22,7 +23,7 @@ from iii.sdk.http_parameters import (
     refuse_unreadable_body,
     values,
 )
-from iii.sdk.schema import DIALECT, Schema, components
+from iii.sdk.schema import DIALECT, OWN_FORMATS, Schema, components
 from iii.sdk.typed import declares_more_than_json, typed
 
 _GROUPS = (ParameterSource.PATH, ParameterSource.QUERY, ParameterSource.HEADER)
@@ -42,13 +43,13 @@ class HttpHandler:
 
     Attributes:
         serve: takes the payload, async if the user's function is.
-        request_format, response_format: JSON Schemas of what is typed; None if nothing is.
     """
 
     def __init__(self, function: Callable[..., Any], path: str) -> None:
         """Raises TypeError: it cannot be told where a parameter comes from."""
         self._function = function
-        self._parameters = parameters_of(function, path)
+        signature = Signature(function)
+        self._parameters = parameters_of(signature, path)
         sources = {each.source for each in self._parameters}
         self._streams = ParameterSource.RESPONSE in sources
         self._reads_body = ParameterSource.RAW_BODY in sources
@@ -59,11 +60,23 @@ class HttpHandler:
         if not is_async and (self._streams or self._reads_body):
             raise TypeError("a handler with a raw body or a StreamResponse must be async: declare it with async def")
         self.serve: Callable[..., Any] = self._async() if is_async else self._sync()
-        self.serve.__doc__ = function.__doc__
-        self.request_format = _request_format(self._parameters)
-        result = Signature(function).result()
-        self.response_format = _STREAMED if self._streams else _response_format(result)
-        self._declares = declares_more_than_json(result)
+        self.serve.__doc__, self.serve.__annotations__ = function.__doc__, {}  # there is nothing in ours to look up
+        self._result = signature.result()
+        setattr(self.serve, OWN_FORMATS, self)
+
+    @property
+    def request_format(self) -> Schema | None:
+        """A JSON Schema of what is typed; None if nothing is. Made when the function is registered, as those of others."""
+        return _request_format(self._parameters)
+
+    @property
+    def response_format(self) -> Schema | None:
+        """As above."""
+        return _STREAMED if self._streams else _response_format(self._result)
+
+    @cached_property
+    def _declares(self) -> bool:
+        return declares_more_than_json(self._result)
 
     def _async(self) -> Callable[[Any], Awaitable[Any]]:
         async def serve(payload: Any) -> Any:

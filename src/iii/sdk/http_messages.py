@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
+from iii.protocol.late_pattern import late_pattern
 from iii.sdk.channels import ChannelError, ChannelReader, ChannelWriter
 from iii.sdk.encoding import encode_value
 
@@ -165,20 +164,20 @@ class StreamResponse:
 
     async def _message(self, message: dict[str, Any]) -> None:
         try:
-            await self._writer.send_message(json.dumps(message))
+            await self._writer.send_message(encode_value(message).decode())
         except ChannelError:
             self._left = True
             raise
 
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_NAME = late_pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = late_pattern(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 def _check_head(status_code: object, headers: object) -> None:
     """Raises ValueError, TypeError: the engine would leave it out, or answer 200."""
     if not isinstance(status_code, int) or isinstance(status_code, bool):
-        raise TypeError(f"status_code must be an int, got {status_code!r}")
+        raise TypeError(f"status_code must be an int, got {status_code!r:.200}")
     if not 200 <= status_code <= 599:
         raise ValueError(f"status_code must be from 200 to 599, got {status_code}")
     if not isinstance(headers, Mapping):

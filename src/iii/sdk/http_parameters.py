@@ -8,8 +8,7 @@ body.
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -18,6 +17,7 @@ import msgspec
 
 from iii.protocol.errors import InvalidRequest
 from iii.protocol.json_text import nests_deeper_than
+from iii.protocol.late_pattern import late_pattern
 from iii.protocol.limits import NESTING_LEVELS
 from iii.protocol.media_types import is_json
 from iii.protocol.suggestion import nearest
@@ -25,10 +25,10 @@ from iii.sdk.annotations import NOTHING, Signature, named_parameters
 from iii.sdk.http_messages import HttpRequest, StreamResponse
 from iii.sdk.typed import Typed, typed
 
-_PATH_NAMES = re.compile(r"/(?:[:*]([^/]+)|\{\*?([^/{}]+)\})")
-_GOT = re.compile(r", got `\w+`$")
-_AT = re.compile(r" - at `\$[^`]*`")
-_AT_BYTE = re.compile(r"(?:JSON is malformed: )?(.*) \(byte (\d+)\)")
+_PATH_NAMES = late_pattern(r"/(?:[:*]([^/]+)|\{\*?([^/{}]+)\})")
+_GOT = late_pattern(r", got `\w+`$")
+_AT = late_pattern(r" - at `\$[^`]*`")
+_AT_BYTE = late_pattern(r"(?:JSON is malformed: )?(.*) \(byte (\d+)\)")
 _ONE_TEXT = "a query parameter is a single text: use str, and split ?name=a,b at the commas"
 _SHOWN = 80  # characters of a value in an error
 
@@ -113,14 +113,13 @@ class Parameter(msgspec.Struct, frozen=True):
             raise InvalidRequest(rooted if " - at `$" in rooted else f"{rooted} - at `$.body`") from None
 
 
-def parameters_of(handler: Callable[..., Any], path: str) -> list[Parameter]:
+def parameters_of(signature: Signature, path: str) -> list[Parameter]:
     """Of a handler for a route.
 
     Raises:
         TypeError: it cannot be told where one comes from, its hint cannot be kept, two want the body, or none takes a
             part of the path.
     """
-    signature = Signature(handler)
     names = {first or second for first, second in _PATH_NAMES.findall(f"/{path.removeprefix('/')}")}
     found = [_parameter(each, signature.hint(each), names) for each in named_parameters(signature)]
     bodies = [each.name for each in found if each.source in (ParameterSource.BODY, ParameterSource.RAW_BODY)]

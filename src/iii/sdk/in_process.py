@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from iii.sdk.backlog import Backlog
     from iii.sdk.client_tls import ClientTls
@@ -23,13 +23,15 @@ class ClientBox(Protocol):
     """Takes messages for the engine; its caller holds the connection's lock."""
 
     @property
-    def batch(self) -> list[Outgoing]:
-        """What the engine will never get when the link ends now."""
+    def batch(self) -> Sequence[Outgoing | bytes]:
+        """What the engine will never get when the link ends now; bytes are a text that is to be kept."""
+
+    batches: bool  # whether several messages may leave in one frame
 
     def send(self, outgoing: Outgoing) -> None: ...
 
-    def add(self, outgoing: Outgoing) -> None:
-        """As `send`, on the worker's loop; needs no lock."""
+    def add(self, message: bytes, call_id: str | None = None) -> None:
+        """As `send`, a text on the worker's loop; needs no lock."""
 
     def send_now(self, outgoing: Outgoing) -> bool:
         """Send from this thread; False leaves it to `send`."""

@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from iii.protocol.batch import MARK, each_message, hot_messages_of_engine
 from iii.protocol.codec import Undecodable, engine_message_decoder
 from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError, TriggerRegistrationFailed
 from iii.protocol.json_text import PLAIN_BYTES
+from iii.protocol.limits import BATCH_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import (
     NULL,
@@ -38,6 +40,7 @@ from iii.sdk.encoding import encode_outgoing
 from iii.sdk.executor import CANCEL_S, Executor, HandlerTask
 from iii.sdk.failures import error_body, log_failure
 from iii.sdk.observers import Observers
+from iii.sdk.process_end import ends_process, interrupted
 from iii.sdk.providers import TriggerConfig
 from iii.sdk.registrations import Registrations, TriggerType
 
@@ -124,6 +127,9 @@ class Inbound:
     def receive(self, data: bytes) -> None:
         """One message; never raises."""
         try:
+            if data[:1] == MARK and len(data) <= BATCH_BYTES:
+                self._receive_batch(data)
+                return
             if len(data) <= PLAIN_BYTES and data.isascii():
                 try:
                     message = self._decoder.decode_plain(data)
@@ -163,9 +169,28 @@ class Inbound:
             try:
                 self._undecodable(undecodable, data)
             except BaseException as error:
-                log_failure(MESSAGE_FAILED, error)
+                _failed(error)
         except BaseException as error:
-            log_failure(MESSAGE_FAILED, error)
+            _failed(error)
+
+    def _receive_batch(self, data: bytes) -> None:
+        """Several messages in one frame (29 §1)."""
+        messages = hot_messages_of_engine(data)
+        if messages is None:
+            for each in each_message(data):
+                self.receive(each)
+            return
+        take, execute = self._pending.take, self._executor.execute
+        for message in messages:
+            try:
+                if isinstance(message, InvokeFunction):
+                    execute(message)
+                elif (waiter := take(message.invocation_id, None)) is not None:
+                    waiter.complete(message)
+                else:
+                    RESULT_LATE(invocation_id=message.invocation_id)
+            except BaseException as error:
+                _failed(error)
 
     async def stop(self) -> None:
         """Cancel providers that are still at it."""
@@ -281,8 +306,14 @@ class Inbound:
                 await in_thread(method, config)
 
     def _raise_if_stopped(self, error: BaseException) -> None:
-        if self._stopping and issubclass(type(error), asyncio.CancelledError):
+        if ends_process(error) or (self._stopping and issubclass(type(error), asyncio.CancelledError)):
             raise error
+
+
+def _failed(error: BaseException) -> None:
+    """A message could not be applied; the next one can."""
+    if not interrupted(error):
+        log_failure(MESSAGE_FAILED, error)
 
 
 _REFUSALS = (InvocationError, ValueError)  # what a provider raises to say no; all else went wrong

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-if TYPE_CHECKING:
-    import asyncio
+from iii.sdk.trace_context import TraceContext, WithTrace
 
 
 class Invocation(Struct, eq=False, gc=False):
@@ -25,6 +24,7 @@ class Invocation(Struct, eq=False, gc=False):
         remaining_s: seconds until the deadline, at least 0; None without one.
         task: in which an async handler runs.
         observe_depth: how many observers, one behind the other, led to this call; the engine ends a loop at its ninth.
+        trace: what the calls that it makes belong to; None: no trace has begun.
     """
 
     function_id: str
@@ -33,6 +33,7 @@ class Invocation(Struct, eq=False, gc=False):
     cancelled: bool = False
     task: asyncio.Task[None] | None = None
     observe_depth: int = 0
+    trace: WithTrace | None = None
 
     @property
     def remaining_s(self) -> float | None:
@@ -67,3 +68,15 @@ def current_invocation() -> Invocation:
     if invocation is None:
         raise LookupError("no invocation: this code does not run in a handler, or in a thread that the handler started")
     return invocation
+
+
+def current_trace() -> WithTrace | None:
+    """What running code belongs to: the handler's span, or the trace that came with its call."""
+    invocation = running.get()
+    return None if invocation is None else invocation.trace
+
+
+def carry_trace(traceparent: str | None, baggage: str | None) -> None:
+    """Calls that this task makes from now on belong to this trace; for code of ours that runs in no handler of a user."""
+    trace, around = TraceContext(traceparent, baggage), running.get()
+    running.set(Invocation("", None, trace=trace) if around is None else structs.replace(around, trace=trace))

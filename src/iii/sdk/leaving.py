@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from iii.protocol.limits import DRAIN_MS
-
-if TYPE_CHECKING:
-    from iii.sdk.core import WorkerCore
+from iii.sdk import hints
 
 DRAIN_S = DRAIN_MS / 1000
 
@@ -15,7 +11,7 @@ DRAIN_S = DRAIN_MS / 1000
 class Leaving:
     """The ways out of one worker."""
 
-    _core: WorkerCore
+    _core: hints.WorkerCore
 
     def drain(self, timeout_s: float = DRAIN_S) -> bool:
         """Leave in order: functions and triggers go to their other owners at once, handlers that run may end, then `shutdown()`.

@@ -94,6 +94,10 @@ class EngineLink(ConnectionHandler[ThreadOutbox]):
         """Whether the engine said anything; only then the attempt that led here was a success."""
         return self.connection.heard or self._heard_before
 
+    def write_aside(self, message: bytes) -> bool:
+        """As the outbox."""
+        return self.outbox is not None and self.outbox.write_aside(message)
+
     async def keep_alive(self) -> None:
         """Ping until cancelled."""
         while True:

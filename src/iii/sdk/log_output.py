@@ -40,11 +40,18 @@ def _text(record: logging.LogRecord) -> str:
     return "\n".join(lines) + "\n"
 
 
+_last_resort = LastResort()  # one: it is added once, whichever thread logs first
+
+
 def set_up() -> None:
     """Once a process; whoever sets up logging before or after this gets the records instead."""
-    logger = logging.getLogger("iii")
-    if not any(isinstance(each, LastResort) for each in logger.handlers):
-        logger.addHandler(LastResort())
+    logging.getLogger("iii").addHandler(_last_resort)
+
+
+def logger_of(name: str) -> logging.Logger:
+    """For what the SDK logs that is no event of its own."""
+    set_up()
+    return logging.getLogger(name)
 
 
 def show_life() -> None:

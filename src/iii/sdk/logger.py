@@ -5,13 +5,14 @@ from typing import Any
 
 from iii.protocol.log_event import LogEvent
 from iii.sdk.log_entry import DEBUG, ERROR, INFO, WARN, LogEntry, exporters
+from iii.sdk.log_output import logger_of
 
 NOT_EXPORTED = LogEvent(
     "iii.logger", "sdk.log_record_not_exported", logging.DEBUG, "Log record not exported",
     means="Something raised while a record was on its way to the engine; it goes to `logging` instead.",
 )  # fmt: skip
 
-_fallback = logging.getLogger("iii.logger")  # for what users log
+_fallback = logger_of("iii.logger")  # for what users log
 
 _LEVELS = {DEBUG: logging.DEBUG, INFO: logging.INFO, WARN: logging.WARNING, ERROR: logging.ERROR}
 

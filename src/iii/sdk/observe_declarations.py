@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from iii.protocol.replicas import ReplicaPolicy
+from iii.sdk import hints
 from iii.sdk.declarations import Declarations
 from iii.sdk.decorator_checks import name_of
 from iii.sdk.decorator_form import with_parentheses
-from iii.sdk.observer import Observer
-from iii.sdk.observer_declaration import ObserveOptions, ObserverDeclaration
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack  # part of every type checker
+    from iii.sdk.observer_declaration import ObserveOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _option_names() -> Iterable[str]:
+    from iii.sdk.observer_declaration import ObserveOptions  # as below
+
+    return ObserveOptions.__annotations__
 
 
 class ObserveDeclarations(Declarations):
@@ -28,13 +33,13 @@ class ObserveDeclarations(Declarations):
         *,
         function_id: str | None = None,
         replicas: ReplicaPolicy | None = None,
-        **options: Unpack[ObserveOptions],
+        **options: Unpack[hints.ObserveOptions],
     ) -> Callable[[F], F]: ...
 
     @overload
-    def observe(self, source: str, target: str, **options: Unpack[ObserveOptions]) -> Observer: ...
+    def observe(self, source: str, target: str, **options: Unpack[hints.ObserveOptions]) -> hints.Observer: ...
 
-    @with_parentheses("the id of a function", '"orders::create"', ObserveOptions.__annotations__)
+    @with_parentheses("the id of a function", '"orders::create"', _option_names)
     def observe(
         self,
         source: str,
@@ -42,7 +47,7 @@ class ObserveDeclarations(Declarations):
         *,
         function_id: str | None = None,
         replicas: ReplicaPolicy | None = None,
-        **options: Unpack[ObserveOptions],
+        **options: Unpack[hints.ObserveOptions],
     ) -> Any:
         """Call a function after calls that others make of `source`, whichever worker serves it.
 
@@ -62,6 +67,8 @@ class ObserveDeclarations(Declarations):
             ValueError, TypeError: an argument makes no sense, or the id is in use by this worker. A refusal by the engine
                 ends the start of an app; that of a later one is in its state, its `ready` and the log.
         """
+        from iii.sdk.observer_declaration import ObserverDeclaration  # which most apps do without
+
         declared = ObserverDeclaration(source, "observe" if target is None else target, options)
         if target is None:  # what is wrong with the options is raised by now
             return self._reacting(source, options, function_id, replicas)
@@ -75,6 +82,8 @@ class ObserveDeclarations(Declarations):
         self, source: str, options: ObserveOptions, function_id: str | None, replicas: ReplicaPolicy | None
     ) -> Callable[[F], F]:
         def register(handler: F) -> F:
+            from iii.sdk.observer_declaration import ObserverDeclaration  # as above
+
             called = function_id or f"observe::{name_of(handler)}"
             declared = ObserverDeclaration(source, called, options)
             self.register_function(called, handler, replicas=replicas)

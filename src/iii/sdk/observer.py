@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import threading
+from _thread import allocate_lock  # as in `app_declarations`
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from iii.protocol.errors import ErrorBody, InvocationError
-from iii.protocol.log_event import LogEvent
+from iii.protocol.log_event import ERROR, LogEvent
 from iii.protocol.observe_codes import UNOBSERVED
 from iii.protocol.observe_messages import ObserverState
+from iii.sdk.observer_declaration import ObserverDeclaration
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from iii.sdk.observer_declaration import ObserverDeclaration
 
 LISTENER_FAILED = LogEvent(
-    "iii.sdk", "sdk.observer_listener_failed", logging.ERROR, "Listener of an observer raised",
+    "iii.sdk", "sdk.observer_listener_failed", ERROR, "Listener of an observer raised",
     means="The other listeners are called, and this one again at the next change.",
     do="Read the stack trace.",
 )  # fmt: skip
@@ -83,7 +82,7 @@ class Observer:
         self._reason: ErrorBody | None = None
         self._listeners: list[ObserverListener] = []  # each differs from all others, even of the same function
         self._waiters: list[Future[None]] = []
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
 
     @property
     def state(self) -> ObserverState:

@@ -3,7 +3,13 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
+import msgspec
+from msgspec import Struct
+
+from iii.net.frames import MASKED_TOGETHER_BYTES, TEXT
+from iii.protocol.json_text import BAD_JSON, mend_json
 from iii.protocol.limits import OFFLINE_QUEUE_BYTES, OFFLINE_QUEUE_MESSAGES
 from iii.protocol.log_event import LogEvent
 from iii.sdk.outbox import Outgoing
@@ -17,6 +23,29 @@ DROPPED = LogEvent(
     "iii.sdk", "sdk.messages_dropped", logging.WARNING, "Messages dropped before the reconnection: their queue was full",
     means="How many were lost since the last connection.",
 )  # fmt: skip
+
+
+class _Call(Struct, tag_field="type", tag="invokefunction"):
+    invocation_id: str | None = None
+
+
+_read_call = msgspec.json.Decoder(_Call).decode
+
+
+def _call_id(message: bytes) -> str | None:
+    """Of the call that a message makes; None: it makes none, or one that is not answered."""
+    for text in (message, mend_json(message)):  # it may have half a pair of surrogates
+        with suppress(*BAD_JSON):
+            return _read_call(text).invocation_id
+    return None
+
+
+def _known(each: Outgoing | bytes) -> Outgoing:
+    """With the id of its call, which short texts are without until somebody asks, also after they had to be counted."""
+    outgoing = each if isinstance(each, Outgoing) else Outgoing(each)
+    if outgoing.call_id is None and outgoing.opcode == TEXT and len(outgoing.message) <= MASKED_TOGETHER_BYTES:
+        outgoing.call_id = _call_id(outgoing.message)
+    return outgoing
 
 
 class OfflineQueue:
@@ -48,14 +77,14 @@ class OfflineQueue:
             self.held_bytes -= len(self._messages.popleft().message)
             self._drop(1)
 
-    def put_back(self, unsent: Iterable[Outgoing]) -> None:
+    def put_back(self, unsent: Iterable[Outgoing | bytes]) -> None:
         """Messages that a socket took but did not write before it ended; older than anything put from now on."""
-        kept = [each for each in unsent if each.kept]
+        kept = [each for each in unsent if isinstance(each, bytes) or each.kept]
         if len(kept) > self._limit:
             self._drop(len(kept) - self._limit)
             kept = kept[-self._limit :]
-        for outgoing in kept:
-            self.put(outgoing)
+        for each in kept:
+            self.put(_known(each))
 
     def take(self) -> list[Outgoing]:
         """Empty the queue; calls that nobody waits for any more are not sent late."""

@@ -5,14 +5,15 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from random import SystemRandom, random
-from string import ascii_lowercase, digits
+from random import random
 from typing import TYPE_CHECKING, Any
 
-from iii.protocol.limits import INVOCATION_TIMEOUT_MS, LONGEST_DRAIN_S, NAME_CODE_POINTS
+from iii.protocol.limits import INVOCATION_TIMEOUT_MS, LONGEST_DRAIN_S
 from iii.protocol.names import clean_name, is_blank
 from iii.protocol.replicas import ReplicaPolicy
+from iii.sdk.argument_kinds import check_kinds
 from iii.sdk.replicas import check_replicas
+from iii.sdk.worker_name import checked_name, own_name
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -39,6 +40,9 @@ class ReconnectionConfig:
     jitter_factor: float = 0.3
     max_retries: int = -1
 
+    def __post_init__(self) -> None:
+        check_kinds(type(self).__annotations__, vars(self))
+
     def delay_s(self, attempt: int) -> float:
         """Seconds to wait before retry number `attempt`, counted from 0."""
         try:
@@ -61,6 +65,9 @@ class TelemetryOptions:
     project_name: str | None = None
     framework: str | None = None
 
+    def __post_init__(self) -> None:
+        check_kinds(type(self).__annotations__, vars(self))
+
 
 @dataclass(frozen=True, kw_only=True)
 class TlsOptions:
@@ -81,6 +88,12 @@ class TlsOptions:
     client_key: str | None = None
     server_name: str | None = None
     insecure: bool = False
+
+    def __post_init__(self) -> None:
+        texts = {
+            name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in vars(self).items()
+        }
+        check_kinds(type(self).__annotations__, texts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +133,7 @@ class OtelConfig:
     metrics_export_interval_ms: int = 60_000
 
     def __post_init__(self) -> None:
+        check_kinds(type(self).__annotations__, vars(self))
         if self.metrics_export_interval_ms <= 0:
             raise ValueError(f"metrics_export_interval_ms must be positive, got {self.metrics_export_interval_ms}")
 
@@ -175,6 +189,8 @@ class InitOptions:
     drain_timeout_s: float = 25.0
 
     def __post_init__(self) -> None:
+        checked_limit_s("drain_timeout_s", self.drain_timeout_s)
+        check_kinds(type(self).__annotations__, vars(self))
         if is_blank(self.namespace):
             raise ValueError(
                 f"namespace is empty: InitOptions.namespace was set to {self.namespace!r}. "
@@ -184,10 +200,8 @@ class InitOptions:
         if self.invocation_timeout_ms <= 0:
             raise ValueError(f"invocation_timeout_ms must be positive, got {self.invocation_timeout_ms}")
         check_replicas(self.replicas)
-        checked_limit_s("drain_timeout_s", self.drain_timeout_s)
-        reconnection: object = self.reconnection_config
-        if not isinstance(reconnection, ReconnectionConfig | None):
-            raise TypeError(f"reconnection_config must be a ReconnectionConfig, got {type(reconnection).__name__}")
+        _check_part("reconnection_config", self.reconnection_config, ReconnectionConfig, "")
+        _check_part("telemetry", self.telemetry, TelemetryOptions, "")
         for name, kind in (("otel", OtelConfig), ("tls", TlsOptions)):
             given = getattr(self, name)
             if isinstance(given, Mapping):
@@ -195,6 +209,8 @@ class InitOptions:
                 if unknown:
                     raise TypeError(f"{name} has no option {', '.join(map(repr, unknown))}; it has {_listed(kind)}")
                 object.__setattr__(self, name, kind(**given))
+            else:
+                _check_part(name, given, kind, ", or a dict of its fields")
 
     @property
     def otel_config(self) -> OtelConfig:
@@ -221,31 +237,27 @@ class InitOptions:
         return self.given_name or own_name(f"{platform.node()}:{os.getpid()}")
 
 
-def own_name(prefix: str) -> str:
-    """A name that no other process has: the prefix and four random characters."""
-    return f"{prefix}-{''.join(SystemRandom().choices(ascii_lowercase + digits, k=4))}"
-
-
-def checked_name(source: str, name: object) -> str | None:
-    """What the engine lists, which drops what could forge a line and cuts; so different names would be one.
-
-    Raises:
-        ValueError: it is not what is given.
-    """
-    if name is not None and not isinstance(name, str):
-        raise TypeError(f"{source} must be a text, got {type(name).__name__}")
-    clean = clean_name(name)
-    if (clean or "") != (name or "").strip():
-        raise ValueError(
-            f"{source} may have {NAME_CODE_POINTS} characters, and no control characters, got {name!r:.200}"
+def checked_options(options: object) -> InitOptions:
+    """What `options=` was given, or the defaults. Raises TypeError."""
+    if options is None:
+        return InitOptions()
+    if not isinstance(options, InitOptions):
+        raise TypeError(
+            f"options must be an InitOptions, such as iii.InitOptions(worker_name='orders'), got {type(options).__name__}"
         )
-    return clean
+    return options
 
 
 def checked_limit_s(name: str, limit_s: object) -> None:
     """Raises ValueError."""
     if isinstance(limit_s, bool) or not isinstance(limit_s, int | float) or not 0 <= limit_s <= LONGEST_DRAIN_S:
-        raise ValueError(f"{name} must be a number of seconds from 0 to {LONGEST_DRAIN_S}, got {limit_s!r}")
+        raise ValueError(f"{name} must be a number of seconds from 0 to {LONGEST_DRAIN_S}, got {limit_s!r:.200}")
+
+
+def _check_part(name: str, given: object, kind: type, also: str) -> None:
+    """Raises TypeError."""
+    if given is not None and not isinstance(given, kind):
+        raise TypeError(f"{name} must be an iii.{kind.__name__}{also}, got {type(given).__name__}")
 
 
 def _names_of_fields(options: "type[DataclassInstance]") -> set[str]:

@@ -15,7 +15,7 @@ from opentelemetry.trace.span import Span
 from iii.protocol.traceback_text import shown
 from iii.protocol.tracecontext import baggage_values
 from iii.sdk.span import ERROR, OK, ActiveSpan
-from iii.sdk.trace_context import TraceContext
+from iii.sdk.trace_context import TraceContext, WithTrace
 
 _propagator = W3CBaggagePropagator()
 _BAGGAGE_ENTRIES = 180  # as many as its propagator hands on; each costs a copy of those before
@@ -78,7 +78,7 @@ def make_current(span: ActiveSpan) -> None:
     context.attach(joined)
 
 
-def joined_parent(otherwise: TraceContext | None) -> TraceContext | None:
+def joined_parent(otherwise: WithTrace | None) -> WithTrace | None:
     """The current span and baggage of OpenTelemetry, in their wire form; what is not there is as `otherwise`."""
     current = context.get_current()
     if not current:

@@ -2,6 +2,9 @@
 
 Whoever calls `send`, `send_now` or `flush` of a ThreadOutbox holds the connection's lock: all writes of the socket pass there,
 pongs included, so that no two threads ever interleave their bytes. `add` needs none: only the loop takes from the batch.
+
+Of what the loop adds, the text is all there is: nearly all messages are short, and an object for each would cost as much as
+its share of a write.
 """
 
 import asyncio
@@ -19,17 +22,19 @@ from iii.net.frames import (
     FRAMED_BYTES,
     MASKED_TOGETHER_BYTES,
     TEXT,
+    batches,
     client_frame,
     close_payload,
     masked_frames,
 )
 from iii.net.picows_side import write_masked
-from iii.protocol.limits import UNREAD_DEAF_BYTES
+from iii.protocol.limits import BATCH_BYTES, UNREAD_DEAF_BYTES
 from iii.sdk.backlog import Backlog
 from iii.sdk.open_sockets import open_sockets
 
 EARLY_MESSAGES = 32  # so many are written before the turn ends: the engine works on them meanwhile, and each write costs as much as a call
 PIECE_BYTES = 262_144  # written at a time: what the transport took cannot be sent on another connection
+_FEW_MESSAGES = 256  # are looked at together: of a long backlog only what leaves
 REST_OF_FRAME = 0x10  # not an opcode of WebSocket: what a full socket cut off a frame
 
 
@@ -91,7 +96,8 @@ class ThreadOutbox(DirectOutbox):
     """Collects the messages of a turn of the loop; `send_now` lets a thread write for itself and spares the call a wake-up.
 
     Attributes:
-        batch: what this turn of the loop will write, or a later connection.
+        batches: whether several messages may leave in one frame (29 §1).
+        batch: what this turn of the loop will write, or a later connection; what is nothing but bytes is a short text to be kept.
         written_bytes: by the last write: what may be lost if the engine never reads it.
     """
 
@@ -99,14 +105,15 @@ class ThreadOutbox(DirectOutbox):
         self, transport: asyncio.Transport, backlog: Backlog, call_soon: Callable[[Callable[[], None]], object]
     ) -> None:
         super().__init__(transport)
-        self.batch: list[Outgoing] = []
+        self.batches = False
+        self.batch: list[Outgoing | bytes] = []
         self.written_bytes = 0
         self._backlog = backlog
         self._lock = backlog.lock
         self._call_soon = call_soon
         self._scheduled = False
-        self._uncounted_bytes = 0  # of what the loop added since it last flushed
         self._deaf = False  # what comes is not read
+        self._counted_messages = 0  # the first ones of the batch, which were ahead of a flush and have not left
         self._thread_id = threading.get_ident()
         self._own_socket = _own_socket(transport)
         # Paused means from now on: something is ahead, so no thread may write, and what comes can still be sent elsewhere
@@ -122,18 +129,19 @@ class ThreadOutbox(DirectOutbox):
         elif len(self.batch) >= EARLY_MESSAGES and threading.get_ident() == self._thread_id:
             self.flush()
 
-    def add(self, outgoing: Outgoing) -> None:
-        """As `send`, on the loop and without the lock."""
-        if self.paused or self.closed:
+    def add(self, message: bytes, call_id: str | None = None) -> None:
+        """As `send`, a text on the loop, and without the lock."""
+        if len(message) > MASKED_TOGETHER_BYTES or self.paused or self.closed:
             with self._lock:
-                self.send(outgoing)
+                self.send(Outgoing(message, call_id))
+                if self._backlog.held_bytes >= PIECE_BYTES:
+                    self.flush()
             return
         batch = self.batch
-        batch.append(outgoing)
-        self._uncounted_bytes += len(outgoing.message)
+        batch.append(message)
         if not self._scheduled:
             self._schedule()
-        elif len(batch) >= EARLY_MESSAGES or self._uncounted_bytes >= PIECE_BYTES:
+        elif len(batch) >= EARLY_MESSAGES:
             with self._lock:
                 self.flush()
 
@@ -155,6 +163,18 @@ class ThreadOutbox(DirectOutbox):
             self._schedule()
         return True
 
+    def write_aside(self, message: bytes) -> bool:
+        """Write a binary message before all that has gathered. False: this is not the loop, or the engine does not read."""
+        if threading.get_ident() != self._thread_id or self.paused or self.closed:
+            return False
+        with self._lock:
+            first = self.batch[0] if self.batch else None
+            if isinstance(first, Outgoing) and first.opcode == REST_OF_FRAME:
+                return False
+            self.written_bytes = len(message)
+            write_masked(self._transport, False, message)
+        return True
+
     def send_control(self, opcode: int, payload: bytes = b"") -> None:
         with self._lock:  # in order: a frame may be cut off at this moment
             if not self.closed:
@@ -162,12 +182,12 @@ class ThreadOutbox(DirectOutbox):
 
     def flush(self) -> None:
         """Write what has gathered, in pieces, as long as the engine reads. On the loop."""
-        if self._uncounted_bytes:
-            self._backlog.add(self._uncounted_bytes)
-            self._uncounted_bytes = 0
-        if not self.batch or self.closed or self.paused:
+        if not self.batch or self.closed:
             return
-        batch = self.batch
+        if not self._counted_messages and not self.paused and self._write_texts(self.batch):
+            self.batch = []
+            return
+        batch = self._counted()
         taken = taken_bytes = 0
         while (
             taken < len(batch) and not self.paused
@@ -177,10 +197,8 @@ class ThreadOutbox(DirectOutbox):
             self._write(messages, size, batch[taken].opcode)
             taken += len(messages)
             taken_bytes += size
-        if taken == len(batch):
-            self.batch = []
-        else:
-            del batch[:taken]
+        del batch[:taken]
+        self._counted_messages = len(batch)
         self._backlog.remove(taken_bytes)
 
     def resume(self) -> None:
@@ -198,14 +216,14 @@ class ThreadOutbox(DirectOutbox):
     def answer_close(self, code: int | None) -> None:
         """What has gathered waits for the next connection: the engine reads nothing after its Close."""
         with self._lock:
-            if self.batch and self.batch[0].opcode == REST_OF_FRAME:
-                self._transport.write(self.batch[0].message)
+            first = self.batch[0] if self.batch else None
+            if isinstance(first, Outgoing) and first.opcode == REST_OF_FRAME:
+                self._transport.write(first.message)
             self._close(close_payload(code))
 
     def drop(self) -> None:
         with self._lock:
             self.closed = True
-            self._uncounted_bytes = 0  # nothing of this socket waits any more
             if self._own_socket is not None:
                 self._own_socket.close()
                 self._own_socket = None
@@ -228,10 +246,42 @@ class ThreadOutbox(DirectOutbox):
             self.flush()
             self._read_or_not()
 
+    def _write_texts(self, batch: list[Outgoing | bytes]) -> bool:
+        """Whether all of it were short texts, as nearly always, and are written."""
+        try:
+            frames = batches(batch) if self.batches and len(batch) > 1 else None  # type: ignore[arg-type]
+            data = masked_frames(batch) if frames is None else b""  # type: ignore[arg-type]
+        except TypeError:  # not all
+            return False
+        if frames is None:
+            self.written_bytes = len(data)
+            self._transport.write(data)
+        else:
+            self._write_batches(frames)
+        return True
+
+    def _write_batches(self, texts: list[bytes]) -> None:
+        self.written_bytes = sum(map(len, texts))
+        for text in texts:
+            write_masked(self._transport, True, text)
+
+    def _counted(self) -> list[Outgoing]:
+        """The batch, with all that can be said of what waits. What was counted is passed: very many may wait, and each one more comes here."""
+        batch = self.batch
+        for at in range(self._counted_messages, len(batch)):
+            each = batch[at]
+            if isinstance(each, bytes):
+                batch[at] = Outgoing(each)
+                self._backlog.add(len(each))
+        return batch  # type: ignore[return-value]
+
     def _write(self, messages: list[bytes], size: int, opcode: int) -> None:
         if size > MASKED_TOGETHER_BYTES and len(messages) == 1 and opcode != REST_OF_FRAME:
             self.written_bytes = size
             write_masked(self._transport, opcode == TEXT, messages[0])
+            return
+        if self.batches and opcode == TEXT and len(messages) > 1:
+            self._write_batches(batches(messages))
             return
         data = messages[0] if opcode == REST_OF_FRAME else masked_frames(messages, opcode)
         self.written_bytes = len(data)
@@ -247,9 +297,10 @@ class ThreadOutbox(DirectOutbox):
 
 def _alike(batch: list[Outgoing], start: int) -> list[bytes]:
     """Messages that are written in one go: of one kind, of one piece together; or a large one."""
-    if not start:  # first: nearly always it is all of them
+    if not start and len(batch) <= _FEW_MESSAGES:  # first: nearly always it is all of them
         messages = [each.message for each in batch]
-        if sum(map(len, messages)) <= MASKED_TOGETHER_BYTES and len({each.opcode for each in batch}) == 1:
+        together = sum(map(len, messages)) <= BATCH_BYTES and max(map(len, messages)) <= MASKED_TOGETHER_BYTES
+        if together and len({each.opcode for each in batch}) == 1:
             return messages
     opcode, messages, size = batch[start].opcode, [], 0
     for outgoing in islice(batch, start, None):

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from iii.net.picows_side import FrameListener, connect
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES
+from iii.sdk.log_output import logger_of
 from iii.sdk.open_sockets import open_sockets
 
 if TYPE_CHECKING:
     from iii.sdk.client_tls import ClientTls
 
-wire_logger = logging.getLogger("iii.sdk.wire")  # the library's own remarks, quiet unless somebody asks for them
+wire_logger = logger_of("iii.sdk.wire")  # the library's own remarks, quiet unless somebody asks for them
 wire_logger.setLevel(logging.ERROR)
 
 Address = tuple[Any, ...]

@@ -1,24 +1,24 @@
 """Calls functions: encodes on the calling thread, waits there for the answer (08 §9.1)."""
 
 import asyncio
-import time
 import weakref
-from collections.abc import Callable
+from _thread import get_ident
 from typing import Any, cast
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from iii.protocol.errors import ConnectionClosing, InvalidResult, InvocationCancelled, InvocationTimeout
-from iii.protocol.messages import NULL, Enqueue, InvokeFunction, Void
+from iii.protocol.messages import NULL, Enqueue, InvocationResult, InvokeFunction, Void
 from iii.protocol.names import CANCEL_INVOCATION, DEFAULT_NAMESPACE
 from iii.protocol.wire_errors import error_from_wire
 from iii.sdk.annotations import decode_plain, read_plain
 from iii.sdk.calling_loops import Abroad, CallingLoop, Home
-from iii.sdk.calls import LONGEST_WAIT_S, ON_LOOP, BlockedThread, Outcome, PendingCalls, in_a_loop
+from iii.sdk.calls import ON_LOOP, BlockedThread, Outcome, PendingCalls, in_a_loop
 from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.invocation import Invocation, running
+from iii.sdk.prepared_call import Prepared, Receive, Room
 from iii.sdk.receipt import receipt
 from iii.sdk.requests import (
     OF_THE_ENGINE,
@@ -31,30 +31,11 @@ from iii.sdk.requests import (
 )
 from iii.sdk.result_type import READABLE, result_type
 from iii.sdk.rows import WorkerStatistics
-from iii.sdk.spans import CallSpan
+from iii.sdk.spans import SpanMaker
 from iii.sdk.started_call import Call
-from iii.sdk.trace_context import current_trace
 
 _KEYS = frozenset(TriggerRequest.__annotations__)
 _OPTIONS = ("action", "timeout_ms", "metadata", "namespace")
-
-
-Receive = Callable[[bytes, str, str | None], Any]  # of result, function_id and invocation_id
-
-
-class Prepared(Struct, gc=False):
-    """One call, ready to be sent; no id: no answer is wanted."""
-
-    function_id: str
-    message: bytes
-    invocation_id: str | None
-    timeout_ms: int
-    span: CallSpan | None
-    receive: Receive | None  # what becomes of a result before its caller has it
-
-    def ended(self, error: BaseException | None) -> None:
-        if self.span is not None:
-            self.span.ended(error)
 
 
 class OutgoingCalls:
@@ -70,13 +51,14 @@ class OutgoingCalls:
         loop: asyncio.AbstractEventLoop,
         default_timeout_ms: int,
         namespace: str | None,
-        new_span: Callable[[str], CallSpan] | None,
+        spans: SpanMaker | None,
     ) -> None:
-        """`new_span` begins the span around a call; None: nobody traces."""
+        """`spans` makes the span around a call; None: nobody traces."""
         self.pending = PendingCalls()
         connection.offline.waits = self.pending.waits
-        self._new_span = new_span
+        self._spans = spans
         self._connection = connection
+        self._room = Room(connection.backlog, self.pending)
         self._default_timeout_ms = default_timeout_ms
         self._namespace = namespace
         self._home = Home(loop, self.pending.time_out)
@@ -94,8 +76,8 @@ class OutgoingCalls:
         if self.pending.ended:
             self.pending.raise_if_ended()
         namespace = metadata = wanted_ms = given = None
-        if len(request) != 2 or "payload" not in request:  # nearly all have just that and the function
-            if not _KEYS.issuperset(request):
+        if type(request) is not dict or len(request) != 2 or "payload" not in request:  # hardly any
+            if type(request) is not dict or not _KEYS.issuperset(request):
                 warn_of_unknown_keys(request, _KEYS, "the request of trigger()")
             given, wanted_ms, metadata, namespace = map(cast(Any, request).get, _OPTIONS)
         function_id = request.get("function_id") or required(request, "function_id", "the request of trigger()")
@@ -110,20 +92,20 @@ class OutgoingCalls:
         if around is not None and around.deadline is not None and not wanted_ms and action is None:
             timeout_ms, told_ms = _within(around, timeout_ms, function_id)
         try:
-            invocation_id = None if isinstance(action, Void) else self.pending.new_id()
+            invocation_id = "" if isinstance(action, Void) else self.pending.new_id()
         except StopIteration:
             invocation_id = self.pending.begin_ids()
         receive = None if action is None and returns is Any else self._receive(action, returns)
         if namespace is not None or self._namespace is not None or function_id.startswith(OF_THE_ENGINE):
             namespace = target_namespace(namespace, function_id, self._namespace, "TriggerRequest.namespace")
-        span = self._new_span(function_id) if self._new_span is not None else None
-        trace = span if span is not None else current_trace.get()
+        span = self._spans.call_span(function_id) if self._spans is not None else None
+        trace = span if span is not None else around.trace if around is not None else None
         message = InvokeFunction(
             function_id,
             NULL if (payload := request.get("payload")) is None else payload,
-            invocation_id,
-            trace.traceparent if trace is not None else None,
-            trace.baggage if trace is not None else None,
+            invocation_id or None,
+            None if trace is None else trace.traceparent,
+            None if trace is None else trace.baggage,
             action,
             NULL if metadata is None else metadata,
             namespace,
@@ -135,8 +117,8 @@ class OutgoingCalls:
         try:
             encoded = encode_outgoing(message, undeclared)
         except BaseException as error:
-            if span is not None:
-                span.ended(error)
+            if span is not None and self._spans is not None:
+                self._spans.call_ended(span, error)
             raise
         return Prepared(function_id, encoded, invocation_id, timeout_ms, span, receive)
 
@@ -159,22 +141,20 @@ class OutgoingCalls:
         try:
             result = self._call(prepared)
         except BaseException as error:
-            prepared.ended(error)
+            self._ended(prepared, error)
             raise
-        prepared.ended(None)
+        self._ended(prepared, None)
         return result
 
     def _call(self, prepared: Prepared) -> Any:
-        timeout_ms = prepared.timeout_ms
-        if self._connection.backlog.crowded:
-            timeout_ms = self._wait_for_room(prepared)
-        if prepared.invocation_id is None:
+        timeout_ms = self._room.wait(prepared) if self._connection.backlog.crowded else prepared.timeout_ms
+        if not prepared.invocation_id:
             self._connection.send(prepared.message, urgent=True)
             return None
         waiter = BlockedThread(prepared.function_id, prepared.invocation_id)
         self.pending.add(waiter)
         try:
-            self._send(prepared, prepared.invocation_id, urgent=True)
+            self._connection.send(prepared.message, prepared.invocation_id, urgent=True)
             outcome = waiter.wait(timeout_ms)
         finally:
             self.pending.forget(prepared.invocation_id)
@@ -185,57 +165,79 @@ class OutgoingCalls:
     async def call_async(self, request: TriggerRequest, returns: Any = Any) -> Any:
         """Wait in a coroutine of any loop."""
         prepared = self.prepare(request, returns)
-        invocation_id = prepared.invocation_id
+        home, connection = self._home, self._connection
         try:
-            timeout_ms = prepared.timeout_ms
-            if self._connection.backlog.crowded:
-                timeout_ms = await self._wait_for_room_async(prepared)
-            if invocation_id is None:
-                self._connection.send(prepared.message)
+            if get_ident() != connection.loop_thread or connection.backlog.crowded or not home.loop.is_running():
+                result = await self._call_abroad(prepared)
+            elif not (invocation_id := prepared.invocation_id):
+                connection.send(prepared.message)
                 result = None
-            else:
-                place: CallingLoop = self._home
-                at_home = self._connection.on_loop() and self._home.loop.is_running()
-                if at_home:
-                    future: asyncio.Future[Outcome] = self._home.loop.create_future()
-                else:
-                    loop = asyncio.get_running_loop()  # a system call in Python 3.11
-                    future, place = loop.create_future(), self._place(loop)
-                waiter = place.waiter(prepared.function_id, invocation_id, future)
-                self.pending.add(waiter)
-                alike = place.deadlines.watch(waiter, timeout_ms)
+            else:  # nearly all calls
+                future = prepared.future = home.loop.create_future()
+                self.pending.add(prepared)
+                alike = home.deadlines.watch(prepared, prepared.timeout_ms)
                 try:
-                    if at_home:
-                        self._connection.send_here(prepared.message, invocation_id)
-                    else:
-                        self._connection.send(prepared.message, invocation_id)
+                    connection.send_here(prepared.message, invocation_id)
                     outcome = await future
                 except BaseException as error:
-                    self.pending.forget(invocation_id)
-                    if isinstance(error, asyncio.CancelledError):
-                        self._tell_cancelled(invocation_id)
+                    self._given_up(invocation_id, error)
                     raise
                 finally:
-                    alike.pop(waiter, None)
-                result = result_of(outcome, prepared)
+                    alike.pop(prepared, None)
+                if prepared.receive is None and type(outcome) is InvocationResult and outcome.error is NULL:
+                    try:  # as `result_of` does, which is a call more
+                        result = decode_plain(outcome.result)
+                    except msgspec.DecodeError:
+                        result = _mended(outcome.result, prepared)
+                else:
+                    result = result_of(outcome, prepared)
         except BaseException as error:
-            prepared.ended(error)
+            self._ended(prepared, error)
             raise
-        if prepared.span is not None:
-            prepared.span.ended(None)
+        if self._spans is not None:
+            self._spans.call_ended(prepared.span, None)
         return result
+
+    async def _call_abroad(self, prepared: Prepared) -> Any:
+        """On another loop, or where it has to wait for room first."""
+        timeout_ms, invocation_id = prepared.timeout_ms, prepared.invocation_id
+        if self._connection.backlog.crowded:
+            timeout_ms = await self._room.wait_async(prepared)
+        if not invocation_id:
+            self._connection.send(prepared.message)
+            return None
+        loop = asyncio.get_running_loop()  # a system call in Python 3.11
+        place: CallingLoop = self._home if loop is self._home.loop else self._place(loop)
+        future: asyncio.Future[Outcome] = loop.create_future()
+        waiter = place.waiter(prepared.function_id, invocation_id, future)
+        self.pending.add(waiter)
+        alike = place.deadlines.watch(waiter, timeout_ms)
+        try:
+            self._connection.send(prepared.message, invocation_id)
+            outcome = await future
+        except BaseException as error:
+            self._given_up(invocation_id, error)
+            raise
+        finally:
+            alike.pop(waiter, None)
+        return result_of(outcome, prepared)
+
+    def _given_up(self, invocation_id: str, error: BaseException) -> None:
+        self.pending.forget(invocation_id)
+        if isinstance(error, asyncio.CancelledError):
+            self._tell_cancelled(invocation_id)
 
     def start(self, request: TriggerRequest, returns: Any = Any) -> Call[Any]:
         """Send it, and leave the waiting to the handle."""
         prepared = self.prepare(request, returns)
         invocation_id = prepared.invocation_id
         try:
-            if invocation_id is None:
+            if not invocation_id:
                 raise ValueError("start() is for calls that are answered; use trigger() for a void call")
             if self._connection.backlog.crowded:
                 if in_a_loop():  # which must not wait
                     raise ConnectionClosing("the engine is not reading")
-                self._wait_for_room(prepared)
+                self._room.wait(prepared)
             call = Call(
                 prepared.function_id,
                 invocation_id,
@@ -246,14 +248,18 @@ class OutgoingCalls:
             )
             self.pending.add(call)
         except BaseException as error:
-            prepared.ended(error)
+            self._ended(prepared, error)
             raise
-        self._send(prepared, invocation_id, urgent=True)
+        self._connection.send(prepared.message, invocation_id, urgent=True)
         if self._connection.on_loop():
             self._watch(call, prepared.timeout_ms)
         else:
             self._home.loop.call_soon_threadsafe(self._watch, call, prepared.timeout_ms)
         return call
+
+    def _ended(self, prepared: Prepared, error: BaseException | None) -> None:
+        if self._spans is not None:
+            self._spans.call_ended(prepared.span, error)
 
     def _watch(self, call: Call[Any], timeout_ms: int) -> None:
         if not call.done():
@@ -261,7 +267,7 @@ class OutgoingCalls:
 
     def _started_ended(self, call: Call[Any], prepared: Prepared, outcome: Outcome) -> None:
         self._home.deadlines.forget(call, prepared.timeout_ms)
-        prepared.ended(error_of(outcome, prepared))
+        self._ended(prepared, error_of(outcome, prepared))
 
     def _cancel(self, call: Call[Any]) -> bool:
         cancelled = InvocationCancelled(call.function_id, call.invocation_id)
@@ -276,27 +282,6 @@ class OutgoingCalls:
         self._connection.send_if_connected(
             encode_outgoing(InvokeFunction(CANCEL_INVOCATION, payload, namespace=DEFAULT_NAMESPACE))
         )
-
-    def _wait_for_room(self, prepared: Prepared) -> int:
-        """Until the engine reads again (P5); the milliseconds that are left then. Raises InvocationTimeout."""
-        begun = time.monotonic()
-        relieved = self._connection.backlog.wait(min(prepared.timeout_ms / 1000, LONGEST_WAIT_S))
-        return self._left_ms(prepared, begun, relieved)
-
-    async def _wait_for_room_async(self, prepared: Prepared) -> int:
-        begun = time.monotonic()
-        relieved = await self._connection.backlog.wait_async(prepared.timeout_ms / 1000)
-        return self._left_ms(prepared, begun, relieved)
-
-    def _left_ms(self, prepared: Prepared, begun: float, relieved: bool) -> int:
-        self.pending.raise_if_ended()
-        left_ms = prepared.timeout_ms - int((time.monotonic() - begun) * 1000)
-        if not relieved or left_ms <= 0:
-            raise InvocationTimeout(prepared.timeout_ms, prepared.function_id, prepared.invocation_id)
-        return left_ms
-
-    def _send(self, prepared: Prepared, invocation_id: str, *, urgent: bool = False) -> None:
-        self._connection.send(prepared.message, invocation_id, urgent=urgent)
 
     def _place(self, loop: asyncio.AbstractEventLoop) -> CallingLoop:
         place = self._abroad.get(loop)

@@ -14,14 +14,16 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import weakref
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Protocol
+from types import CodeType, FrameType
+from typing import Any, Protocol
 
 from iii.net.system_signals import end_at_once, end_by
 from iii.protocol.log_event import LogEvent
+from iii.protocol.traceback_text import own_traceback
 from iii.sdk.pool_threads import end_without_them, exit_now
 
 SHUTDOWN_FAILED = LogEvent(
@@ -36,6 +38,7 @@ __all__ = [
     "bound_end",
     "end_by_sigterm",
     "ends_process",
+    "interrupted",
     "leave",
     "serve_on_after_main",
     "told_to_end",
@@ -196,16 +199,54 @@ def told_to_end() -> bool:
 
 
 def ends_process(error: BaseException) -> bool:
-    """Whether this is SIGTERM's exit, or Ctrl-C in a program without an event loop: it may strike while a callback of the
-    user's runs on the main thread, is none of that callback's errors, and whoever keeps it keeps the process alive.
+    """Whether this is SIGTERM's exit, Ctrl-C in a program without an event loop, or the exit that a signal handler of the
+    program's own raises: it may strike while a callback of the user's runs on the main thread, is none of that callback's
+    errors, and whoever keeps it keeps the process alive.
     """
-    if not isinstance(error, KeyboardInterrupt):
-        return error is _life.exit
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return threading.current_thread() is threading.main_thread()
-    return False
+    if error is _life.exit:
+        return True
+    kind = type(error)  # what the error says of its class may raise, or lie
+    if threading.current_thread() is not threading.main_thread() or not issubclass(
+        kind, (SystemExit, KeyboardInterrupt)
+    ):
+        return False
+    if issubclass(kind, KeyboardInterrupt):
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return True
+    return _of_a_signal(error)
+
+
+def interrupted(error: BaseException) -> bool:
+    """As `ends_process`, on a loop, which then ends with it, in a turn of its own.
+
+    Whoever reads the connection would keep what is raised here, and a task would say that its end was not asked for.
+    """
+    if not ends_process(error):
+        return False
+    asyncio.get_running_loop().call_soon(_raise, error)
+    return True
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def _of_a_signal(error: BaseException) -> bool:
+    """Whether a signal handler of the program raised it."""
+    codes = {frame.f_code for frame, _ in traceback.walk_tb(own_traceback(error))}
+    return any(_code_of(signal.getsignal(each)) in codes for each in signal.valid_signals())
+
+
+def _code_of(handler: Any) -> CodeType | None:
+    """Of a function, a method, a partial of one, or an object that is called; None: it has none of Python."""
+    while isinstance(handler, partial):
+        handler = handler.func
+    if not callable(handler):
+        return None
+    kind: Any = type(handler)
+    return getattr(handler, "__code__", None) or getattr(kind.__call__, "__code__", None)
 
 
 def _on_sigterm(number: int, _frame: FrameType | None) -> None:

@@ -21,10 +21,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from iii.protocol.messages import InvokeFunction
 from iii.protocol.traceback_text import shown
 from iii.sdk.failures import span_attributes
+from iii.sdk.invocation import Invocation
 from iii.sdk.otlp import Json, attributes, encoded, item_or_none, span_envelope
 from iii.sdk.payload_text import payload_limit_bytes, payloads_wanted, redact_and_truncate
 from iii.sdk.span_frames import SCOPE, FrameSink
-from iii.sdk.trace_context import TraceContext, current_trace
+from iii.sdk.trace_context import TraceContext
 
 FLUSH_MS = 2000  # for what is still unsent at shutdown
 _EXPORT_TIMEOUT_MS = 10_000
@@ -52,7 +53,7 @@ class ProviderSpans:
         provider.add_span_processor(self._processor)
         self._tracer = provider.get_tracer(SCOPE)
 
-    def know_engine(self, compact: bool) -> None:
+    def know_engine(self, compact: bool, plain: bool) -> None:
         """Spans of others leave as OTLP whatever the engine reads."""
 
     def call_span(self, function_id: str) -> "ProviderSpan":
@@ -65,14 +66,28 @@ class ProviderSpans:
         span = self._tracer.start_span(name, kind=SpanKind.CLIENT)
         return ProviderSpan(span, trace.set_span_in_context(span))
 
-    def handler_span(self, message: InvokeFunction) -> "ProviderHandlerSpan":
+    def call_ended(self, span: "ProviderSpan", error: BaseException | None) -> None:
+        span.ended(error)
+
+    def handler_span(self, message: InvokeFunction, invocation: Invocation) -> "ProviderHandlerSpan":
         """Around a handler, as child of the caller's span, and current from now on."""
         headers = {"traceparent": message.traceparent, "baggage": message.baggage}
         parent = _propagator.extract({key: value for key, value in headers.items() if value})
         span = self._tracer.start_span(
             f"execute {message.function_id}", parent, SpanKind.INTERNAL, {"iii.function.id": message.function_id}
         )
-        return ProviderHandlerSpan(span, trace.set_span_in_context(span, parent), message.data)
+        made = ProviderHandlerSpan(span, trace.set_span_in_context(span, parent), message.data)
+        invocation.trace = TraceContext(made.traceparent, made.baggage)
+        return made
+
+    def answered(self, span: "ProviderHandlerSpan", message: InvokeFunction, result: bytes) -> None:
+        """Its spans are not quiet."""
+
+    def succeeded(self, span: "ProviderHandlerSpan", result: bytes) -> str:
+        return span.succeeded(result)
+
+    def failed(self, span: "ProviderHandlerSpan", message: InvokeFunction, error: BaseException) -> str:
+        return span.failed(error)
 
     def flush(self) -> None:
         """Blocks for up to FLUSH_MS."""
@@ -121,7 +136,6 @@ class ProviderHandlerSpan(ProviderSpan):
         super().__init__(span, own_context)
         self._limit_bytes = payload_limit_bytes()
         self._with_payloads = span.is_recording() and payloads_wanted()
-        current_trace.set(TraceContext(self.traceparent, self.baggage))
         context.attach(own_context)
         if self._with_payloads:
             self._payload("iii.invocation.input", data)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import msgspec
 from msgspec import Struct
@@ -14,11 +14,7 @@ from msgspec import Struct
 from iii.protocol.errors import ErrorCode, InvalidResult, InvocationError
 from iii.sdk.requests import TriggerRequest, check_wait_s
 from iii.sdk.result_type import READABLE, result_type
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeForm, TypeVar  # part of every type checker
-
-    Result = TypeVar("Result", default=Any)
+from iii.sdk.type_form import Result, TypeForm
 
 RESULT_TOO_LARGE = ErrorCode(
     "result_too_large",

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from iii.sdk.argument_kinds import check_kinds
 from iii.sdk.requests import TriggerInput
 
 
@@ -64,3 +65,9 @@ class StreamChannelRef(Struct, frozen=True):
     channel_id: str
     access_key: str
     direction: str
+
+    def check(self) -> None:
+        """Raises TypeError, ValueError: no channel can have such an end."""
+        check_kinds({"channel_id": "str", "access_key": "str", "direction": "str"}, structs.asdict(self))
+        if self.direction not in ("read", "write"):
+            raise ValueError(f"direction must be 'read' or 'write', got {self.direction!r:.200}")

@@ -10,7 +10,7 @@ def check_replicas(policy: object) -> None:
     """Raises ValueError: it is neither None nor a policy."""
     if policy is not None and policy not in get_args(ReplicaPolicy):
         known = " or ".join(map(repr, get_args(ReplicaPolicy)))
-        raise ValueError(f"replicas must be {known}, got {policy!r}")
+        raise ValueError(f"replicas must be {known}, got {policy!r:.200}")
 
 
 def with_mark(metadata: Any, policy: ReplicaPolicy, function_id: str) -> dict[str, Any]:

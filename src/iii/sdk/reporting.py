@@ -3,15 +3,19 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from iii.protocol.names import TRACES_V1
+from iii.protocol.limits import KIB
+from iii.protocol.names import TRACES_V1, TRACES_V2
+from iii.protocol.telemetry import TelemetryKind
 from iii.sdk.calls import Refusal
 from iii.sdk.client_tls import ClientTls
 from iii.sdk.connection import EngineConnection
 from iii.sdk.engine_address import engine_url, handshake_headers
 from iii.sdk.in_process import engine_at
+from iii.sdk.link import EngineLink
 from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig
 from iii.sdk.own_thread import in_own_thread
 from iii.sdk.telemetry_resource import resource_attributes
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
 
     from iii.sdk.telemetry import WorkerTelemetry
+
+ASIDE_BYTES = 64 * KIB  # of a frame among the calls: more would keep them waiting
 
 
 class Reporting:
@@ -38,7 +44,9 @@ class Reporting:
         send_gauges: Callable[[bytes], None],
         worker_id: Callable[[], str | None],
         handlers: Callable[[], int],
+        link: Callable[[], object],
     ) -> None:
+        """`link` gives the worker's own."""
         self.telemetry: WorkerTelemetry | None = None
         self._options = options
         self._worker_name = worker_name
@@ -46,12 +54,13 @@ class Reporting:
         self._send_gauges = send_gauges
         self._worker_id = worker_id
         self._handlers = handlers
+        self._link = link
         self._gauges: asyncio.Task[None] | None = None
         self._connection: EngineConnection | None = None
         config = options.otel_config
         self._resource = resource_attributes(config, options.given_name)
         self._to_nobody = engine_at(url) is not None  # an engine of a test, which keeps no figures
-        if config.wanted and not self._to_nobody:
+        if not self._to_nobody and config.wanted:
             self._set_up_telemetry(config, url)
 
     def _set_up_telemetry(self, config: OtelConfig, url: str) -> None:
@@ -69,7 +78,17 @@ class Reporting:
             tls=ClientTls(self._options.tls_options, address),
         )
         self._connection = connection
-        self.telemetry = WorkerTelemetry(config, self._resource, connection.send_or_drop, self._loop)
+        self.telemetry = WorkerTelemetry(
+            config, self._resource, partial(self._send, connection.send_or_drop), self._loop
+        )
+
+    def _send(self, send: Callable[[bytes], None], frame: bytes) -> None:
+        """Compact spans go where the engine reads anyway: a further socket with something to read costs it as much as ten calls."""
+        if len(frame) <= ASIDE_BYTES and frame.startswith(TelemetryKind.COMPACT_SPANS.value):
+            link = self._link()
+            if isinstance(link, EngineLink) and link.write_aside(frame):
+                return
+        send(frame)
 
     @property
     def meter(self) -> "Meter":
@@ -87,7 +106,9 @@ class Reporting:
     def greeted(self, features: Iterable[str]) -> None:
         """What the engine has. Of one that telemetry goes to instead nothing is known; it does not see payloads either."""
         if self.telemetry is not None and not self._options.otel_config.engine_ws_url:
-            self.telemetry.spans.know_engine(TRACES_V1 in features)
+            self.telemetry.spans.know_engine(TRACES_V1 in features, TRACES_V2 in features)
+            if self._connection is not None:
+                self._connection.pause.cut()  # its next attempt succeeds
 
     def start(self) -> None:
         """On the loop."""

@@ -1,18 +1,17 @@
 """What is asked of the client, as the dicts that users write: their keys, their defaults, their namespaces (08 §9, §11)."""
 
-import logging
 import math
 from collections.abc import Mapping
 from typing import Any, Literal, Required, TypedDict
 
 from iii.protocol.limits import LONGEST_TIMEOUT_MS
-from iii.protocol.log_event import LogEvent
+from iii.protocol.log_event import WARNING, LogEvent
 from iii.protocol.messages import Enqueue, Void
 from iii.protocol.names import DEFAULT_NAMESPACE, is_blank
 from iii.protocol.replicas import ReplicaPolicy
 
 KEY_IGNORED = LogEvent(
-    "iii.sdk", "sdk.key_ignored", logging.WARNING, "Unknown key ignored",
+    "iii.sdk", "sdk.key_ignored", WARNING, "Unknown key ignored",
     means="A dict has a key that its receiver does not know; said once for each key.",
     do="Correct the key, or remove it.",
 )  # fmt: skip
@@ -120,11 +119,15 @@ def action_of(value: object) -> Void | Enqueue | None:
             options = (value.get(name) for name in ("delay_ms", "deduplication_id", "priority"))
             return Enqueue(required(value, "queue", "the action 'enqueue' of trigger()"), *options)
         return None
-    raise TypeError(f"action must be TriggerAction.Void(), TriggerAction.Enqueue(queue=…) or a dict, got {value!r}")
+    raise TypeError(
+        f"action must be TriggerAction.Void(), TriggerAction.Enqueue(queue=…) or a dict, got {value!r:.200}"
+    )
 
 
 def required(given: Mapping[str, Any], key: str, what: str) -> Any:
-    """The value of a key that must be there. Raises KeyError."""
+    """The value of a key that must be there. Raises KeyError, and TypeError: it is no dict."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{what} takes a dict with the key {key!r}, got {given!r:.200}")
     try:
         return given[key]
     except KeyError:
@@ -141,7 +144,7 @@ def timeout_of(wanted: object, default_ms: int) -> int:
     if wanted is None:
         return default_ms
     if isinstance(wanted, bool) or not isinstance(wanted, int | float):
-        raise TypeError(f"timeout_ms must be a number of milliseconds, got {wanted!r}")
+        raise TypeError(f"timeout_ms must be a number of milliseconds, got {wanted!r:.200}")
     if isinstance(wanted, float) and not math.isfinite(wanted):
         raise ValueError(f"timeout_ms must be finite, got {wanted!r}")
     if wanted < 0:
@@ -154,7 +157,7 @@ def timeout_of(wanted: object, default_ms: int) -> int:
 def check_wait_s(wanted: float) -> None:
     """Raises TypeError: it is no number of seconds. ValueError: it is negative, or no number at all (nan)."""
     if isinstance(wanted, bool) or not isinstance(wanted, int | float):
-        raise TypeError(f"timeout_s must be a number of seconds, got {wanted!r}")
+        raise TypeError(f"timeout_s must be a number of seconds, got {wanted!r:.200}")
     if not wanted >= 0:
         raise ValueError(f"timeout_s must not be negative, got {wanted!r}")
 
@@ -169,7 +172,7 @@ def warn_of_unknown_keys(given: Mapping[str, Any], known: frozenset[str], what: 
         TypeError: it is no dict.
     """
     if not isinstance(given, Mapping):
-        raise TypeError(f"{what} takes one dict with the keys {', '.join(sorted(known))}; got {given!r}")
+        raise TypeError(f"{what} takes one dict with the keys {', '.join(sorted(known))}; got {given!r:.200}")
     for key in given.keys() - known:
         if (what, key) not in _warned:
             _warned.add((what, key))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from types import NoneType, UnionType
+from types import FunctionType, NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from msgspec import Raw
@@ -53,7 +53,10 @@ def result_type(hint: Any) -> ResultType | None:
 
 def or_none(hint: Any) -> Any:
     """Of a read that gives None where there is nothing."""
-    return Any if hint in _NOTHING else _type(hint) | None
+    if hint in _NOTHING:
+        return Any
+    result_type(hint)  # what is no type cannot be joined
+    return _type(hint) | None
 
 
 def list_of(hint: Any) -> Any:
@@ -62,7 +65,10 @@ def list_of(hint: Any) -> Any:
 
 
 def _looked_at(hint: Any) -> ResultType | None:
-    read = payload_reader(_type(hint))
+    try:
+        read = payload_reader(_type(hint))
+    except TypeError as error:
+        raise TypeError(str(error) if isinstance(hint, str) else f"returns: {error}") from None
     return None if read is None else ResultType(_shown(hint), read)
 
 
@@ -71,7 +77,9 @@ _remembered = lru_cache(maxsize=512)(_looked_at)
 
 def _type(hint: Any) -> Any:
     if isinstance(hint, str):
-        raise TypeError(f"returns must be a type, got the text {hint!r}: names in quotes are not resolved")
+        raise TypeError(f"returns must be a type, got the text {hint!r:.200}: names in quotes are not resolved")
+    if isinstance(hint, FunctionType):
+        raise TypeError(f"returns must be a type, got the function {hint.__qualname__}")
     return NoneType if hint is None else hint
 
 

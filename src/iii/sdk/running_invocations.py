@@ -17,14 +17,19 @@ HANDLER_NOT_STOPPED = LogEvent(
 
 
 class RunningInvocations:
-    """Those that are on a thread, and those that wait on the loop as tasks."""
+    """Those that are on a thread, those that wait on the loop as tasks, and the one that runs there without waiting.
+
+    Attributes:
+        at_once: that one, which nothing can stop; but it may compute for long, and is to be found then.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self.at_once: Invocation | None = None
         self._running: dict[str | Invocation | None, Invocation] = {}  # by id; by itself, if another one has its id
 
     def __len__(self) -> int:
-        return len(self._running)
+        return len(self._running) + (self.at_once is not None)
 
     def tasks(self) -> list[asyncio.Task[None]]:
         """Of those that wait on the loop."""
@@ -32,7 +37,9 @@ class RunningInvocations:
 
     def functions(self) -> list[str]:
         """Whose handlers run."""
-        return sorted({invocation.function_id for invocation in list(self._running.values())})
+        at_once = self.at_once
+        running = [*self._running.values()] if at_once is None else [*self._running.values(), at_once]
+        return sorted({invocation.function_id for invocation in running})
 
     def add(self, invocation: Invocation, task: asyncio.Task[None] | None = None) -> None:
         """It is on a thread from now on, or goes on as a task, which the loop itself holds weakly."""

@@ -15,6 +15,9 @@ _MODEL_REFERENCE = "#/$defs/{model}"
 _MODEL = "model:"  # before the name of a definition that is not msgspec's
 
 Schema = dict[str, Any]
+OWN_FORMATS = (
+    "__iii_formats__"  # attribute of a handler that says what its hints do not: `request_format` and `response_format`
+)
 
 
 class Described(Protocol):
@@ -87,7 +90,7 @@ def of_pydantic(adapter: "TypeAdapter[Any]") -> tuple[Schema, Schema]:
 
     try:
         found, shared = TypeAdapter.json_schemas([("root", "validation", adapter)], ref_template=_MODEL_REFERENCE)
-    except PydanticUserError:
+    except (PydanticUserError, ValueError):  # the latter for values without a form in JSON, as of an Enum
         return {}, {}
     return found["root", "validation"], shared.get("$defs", {})
 

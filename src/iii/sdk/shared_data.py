@@ -6,17 +6,15 @@ Methods without `_async` wait on this thread, and may not be called on the event
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import Any, Protocol, overload
 
 from msgspec import Struct
 
+from iii.sdk.argument_kinds import check_kind, check_kinds
 from iii.sdk.requests import TriggerRequest
 from iii.sdk.result_type import list_of, or_none
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeForm, TypeVar  # part of every type checker
-
-    Value = TypeVar("Value", default=Any)
+from iii.sdk.type_form import Result as Value
+from iii.sdk.type_form import TypeForm
 
 Op = Mapping[str, Any]
 __tracebackhide__ = True  # of pytest: a failed test shows its own lines
@@ -92,6 +90,7 @@ class StateScope(_Calls):
 
     def __init__(self, worker: _Worker, scope: str) -> None:
         super().__init__(worker)
+        check_kind("scope", scope, "str")
         self.scope = scope
 
     @overload
@@ -173,6 +172,7 @@ class StreamGroup(_Calls):
 
     def __init__(self, worker: _Worker, stream_name: str, group_id: str) -> None:
         super().__init__(worker)
+        check_kinds({"stream_name": "str", "group_id": "str"}, {"stream_name": stream_name, "group_id": group_id})
         self.stream_name = stream_name
         self.group_id = group_id
 

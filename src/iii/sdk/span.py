@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from iii.protocol.ids import new_span_end, new_traceparent
+from iii.protocol.ids import trace_ids
 from iii.protocol.limits import SPAN_ATTRIBUTES, SPAN_CHARACTERS, SPAN_EVENTS
 from iii.protocol.span_record import SpanRecord
 from iii.protocol.traceback_text import shown
@@ -151,7 +151,7 @@ def begin(
 ) -> S:
     """A span that begins now, as child of a valid parent, or of nobody."""
     parent = valid_traceparent(traceparent)
-    own = new_traceparent() if parent is None else parent[:36] + new_span_end()
+    own = trace_ids.traceparent() if parent is None else parent[:36] + trace_ids.span_end()
     begun = span(name, kind, function_id, parent, own, baggage, time.time_ns())
     begun.gather = gather
     return begun
@@ -164,13 +164,13 @@ class Sampler:
         name = os.environ.get("OTEL_TRACES_SAMPLER", "").strip().lower()
         self.keeps_to_parent = not name or name.startswith("parentbased_")
         self._ratio = {"always_off": 0.0, "traceidratio": _ratio()}.get(name.removeprefix("parentbased_"), 1.0)
-        self._all = self._ratio >= 1
+        self.all = self._ratio >= 1
 
     def wants(self, parent: str | None) -> bool:
         """`parent` is a `traceparent`."""
         if parent and self.keeps_to_parent and len(parent) == 55:  # a valid one
             return parent[54] in "13579bdf"
-        return self._all or random.random() < self._ratio
+        return self.all or random.random() < self._ratio
 
 
 def _ratio() -> float:

@@ -1,15 +1,24 @@
-"""The trace that running code belongs to, as it came with an invocation; goes on to the calls that code makes (06 §3)."""
+"""W3C headers of a trace, as they came with an invocation; they go on to the calls that its code makes (06 §3)."""
 
-from contextvars import ContextVar
+from typing import Protocol
 
 from msgspec import Struct
 
 
+class WithTrace(Protocol):
+    """A span, or what there is of somebody else's."""
+
+    @property
+    def traceparent(self) -> str | None:
+        """What is handed on."""
+
+    @property
+    def baggage(self) -> str | None:
+        """As `traceparent`."""
+
+
 class TraceContext(Struct, frozen=True, gc=False):
-    """W3C headers of the present invocation."""
+    """Nothing but that."""
 
     traceparent: str | None
     baggage: str | None
-
-
-current_trace: ContextVar[TraceContext | None] = ContextVar("iii_current_trace", default=None)

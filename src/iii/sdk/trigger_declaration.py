@@ -1,16 +1,21 @@
 """A trigger and a trigger type as their author wrote them, before any connection (08 §9.3)."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from iii.protocol.messages import NULL, RegisterTrigger, RegisterTriggerType
+from iii.sdk.argument_kinds import check_kinds, check_methods
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.providers import TriggerHandler
-from iii.sdk.registrations import TriggerType
 from iii.sdk.requests import TriggerInput, TriggerTypeInput, required, target_namespace, warn_of_unknown_keys
 from iii.sdk.schema import schema
 from iii.sdk.typed import typed
+
+if TYPE_CHECKING:
+    from iii.sdk.providers import TriggerHandler
+    from iii.sdk.registrations import TriggerType
 
 _TRIGGER_KEYS = frozenset(TriggerInput.__annotations__)
 _TRIGGER_TYPE_KEYS = frozenset(TriggerTypeInput.__annotations__)
@@ -28,6 +33,7 @@ class TriggerDeclaration:
         warn_of_unknown_keys(given, _TRIGGER_KEYS, "register_trigger()")
         self.type: str = required(given, "type", "register_trigger()")
         self._function_id: str = required(given, "function_id", "register_trigger()")
+        check_kinds({"type": "str", "function_id": "str", "trigger_namespace": "str | None"}, given)
         self._given = given
 
     def message(self, trigger_id: str, namespace: str | None) -> bytes:
@@ -56,6 +62,8 @@ class TriggerTypeDeclaration:
         """Raises KeyError: there is no id. TypeError: a format is neither a schema nor a type that has one."""
         warn_of_unknown_keys(given, _TRIGGER_TYPE_KEYS, "register_trigger_type()")
         self.id: str = required(given, "id", "register_trigger_type()")
+        check_kinds({"id": "str", "description": "str | None"}, given)
+        check_methods("handler", provider, "an iii.TriggerHandler", "register_trigger", "unregister_trigger")
         message = RegisterTriggerType(
             self.id,
             given.get("description", ""),
@@ -67,6 +75,8 @@ class TriggerTypeDeclaration:
 
     def trigger_type(self) -> TriggerType:
         """As one worker provides it."""
+        from iii.sdk.registrations import TriggerType  # with what only a connection needs
+
         return TriggerType(self._message, self._provider)
 
 

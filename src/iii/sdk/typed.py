@@ -4,7 +4,6 @@ Each hint is read by one library that keeps everything it says: pydantic what ha
 """
 
 import importlib
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from iii.protocol.errors import InvalidRequest
+from iii.protocol.late_pattern import late_pattern
 from iii.sdk.annotations import NOTHING, read_plain
 from iii.sdk.hint_parts import Parts, is_scalar_class, model_version, parts_of
 from iii.sdk.schema import Schema, of_msgspec, of_pydantic, of_pydantic_1
@@ -24,7 +24,7 @@ _PROBLEMS = 10  # of one value, in one error
 _KINDS = {
     str: "str", int: "int", float: "float", bool: "bool", list: "array", dict: "object", type(None): "null",
 }  # fmt: skip
-_TWO_PATHS = re.compile(r" - at `\$([^`]*)` - at `\$([^`]*)`$")
+_TWO_PATHS = late_pattern(r" - at `\$([^`]*)` - at `\$([^`]*)`$")
 
 
 class Typed(Protocol):
@@ -76,7 +76,7 @@ def _of_hint(hint: Any) -> Typed:
         return _Msgspec(hint)
     except (TypeError, RecursionError) as error:
         if parts & ~Parts.BOOLEAN_LITERAL:
-            raise TypeError(f"{hint} cannot be decoded from JSON: {error}") from None
+            raise TypeError(f"{hint!s:.200} cannot be decoded from JSON: {error}") from None
         return _by_pydantic(hint, error)
 
 
@@ -85,12 +85,14 @@ def _by_pydantic(hint: Any, reason: Exception) -> Typed:
     try:
         importlib.import_module("pydantic")
     except ImportError:
-        raise TypeError(f"{hint} cannot be decoded from JSON: {reason}; {_READABLE}, or install pydantic") from None
+        raise TypeError(
+            f"{hint!s:.200} cannot be decoded from JSON: {reason!s:.300}; {_READABLE}, or install pydantic"
+        ) from None
     with suppress(TypeError):  # its remedies are for those who use it
         found = _Pydantic(hint, strict=True)
         if found.schemas() != ({}, {}):
             return found
-    raise TypeError(f"{hint} cannot be decoded from JSON: {reason}; {_READABLE}")
+    raise TypeError(f"{hint!s:.200} cannot be decoded from JSON: {reason!s:.300}; {_READABLE}")
 
 
 def payload_reader(hint: Any) -> Callable[[bytes], Any] | None:
@@ -250,7 +252,7 @@ class _Pydantic:
             self._adapter = TypeAdapter(hint)
             self._adapter.rebuild(raise_errors=True)
         except Exception as error:  # of many kinds, also of the user's own
-            raise TypeError(f"{hint} cannot be decoded from JSON: {str(error).partition(chr(10))[0]}") from None
+            raise TypeError(f"{hint!s:.200} cannot be decoded from JSON: {str(error).partition(chr(10))[0]}") from None
         self._strict = strict or None
         self.is_scalar = _is_scalar_schema(*self.schemas())
 

@@ -12,34 +12,27 @@ from typing import TYPE_CHECKING, Any
 from iii.protocol.messages import HttpInvocation
 from iii.protocol.names import CREATE_CHANNEL
 from iii.protocol.replicas import ReplicaPolicy
+from iii.sdk import hints
+from iii.sdk.argument_kinds import check_callable, check_kind, check_methods
 from iii.sdk.call_methods import CallMethods
+from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
 from iii.sdk.event_declarations import EventDeclarations
 from iii.sdk.leaving import Leaving
 from iii.sdk.observe_declarations import ObserveDeclarations
-from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput, required
 from iii.sdk.shared_data import StateScope, StreamGroup
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import Meter
-
-    from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
-    from iii.sdk.core import WorkerCore
-    from iii.sdk.discovery import FunctionsListener, FunctionsWatch
-    from iii.sdk.observer import Observer
-    from iii.sdk.observer_declaration import ObserverDeclaration
+    from iii.sdk.discovery import FunctionsWatch
     from iii.sdk.registrar import Registrar
-    from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerStatistics
-    from iii.sdk.state import ConnectionState, ConnectionStateListener
-    from iii.sdk.streams import Stream
 
 
 class Worker(CallMethods, EventDeclarations, ObserveDeclarations, Leaving):
     """One worker: made by `register_worker` or `connect_worker`."""
 
-    def __init__(self, core: WorkerCore) -> None:
+    def __init__(self, core: hints.WorkerCore) -> None:
         self._core = core
         self._watch: FunctionsWatch | None = None
 
@@ -50,7 +43,7 @@ class Worker(CallMethods, EventDeclarations, ObserveDeclarations, Leaving):
         return self._core.registrar
 
     @property
-    def meter(self) -> Meter:
+    def meter(self) -> hints.Meter:
         """OpenTelemetry's `Meter`: counters, histograms and gauges of the program, sent to the engine.
 
         Every `metrics_export_interval_ms`, and once more when the worker leaves. Where telemetry is off, its instruments do
@@ -105,7 +98,7 @@ class Worker(CallMethods, EventDeclarations, ObserveDeclarations, Leaving):
         """Bind a function to an event. Does not wait; a refusal is logged as an error."""
         return self._registrar.add_trigger(TriggerDeclaration(trigger))
 
-    def register_trigger_type(self, trigger_type: TriggerTypeInput, handler: TriggerHandler) -> TriggerTypeRef:
+    def register_trigger_type(self, trigger_type: TriggerTypeInput, handler: hints.TriggerHandler) -> TriggerTypeRef:
         """Provide a trigger type: `handler` hears of every binding, and calls its function when its event happens."""
         self._registrar.add_trigger_type(TriggerTypeDeclaration(trigger_type, handler))
         return TriggerTypeRef(trigger_type["id"], self)
@@ -119,38 +112,39 @@ class Worker(CallMethods, EventDeclarations, ObserveDeclarations, Leaving):
                 required(trigger_type, "id", "unregister_trigger_type()"), trigger_type.get("namespace")
             )
 
-    def _observe(self, declared: ObserverDeclaration) -> Observer:
+    def _observe(self, declared: hints.ObserverDeclaration) -> hints.Observer:
         self._core.caller.pending.raise_if_ended()
         return self._core.observers.observe(declared)
 
     # -- discovery ------------------------------------------------------------------------------------------------
 
-    def list_functions(self, include_internal: bool = False) -> list[FunctionInfo]:
+    def list_functions(self, include_internal: bool = False) -> list[hints.FunctionInfo]:
         """All functions that can be called; the engine's own only if asked for."""
         return self._core.discovery.functions(include_internal)
 
-    async def list_functions_async(self, include_internal: bool = False) -> list[FunctionInfo]:
+    async def list_functions_async(self, include_internal: bool = False) -> list[hints.FunctionInfo]:
         """As `list_functions`."""
         return await self._core.discovery.functions_async(include_internal)
 
-    def list_workers(self, include_internal: bool = False) -> list[WorkerInfo]:
+    def list_workers(self, include_internal: bool = False) -> list[hints.WorkerInfo]:
         """All connected workers; the engine's modules only if asked for."""
         return self._core.discovery.workers(include_internal)
 
-    async def list_workers_async(self, include_internal: bool = False) -> list[WorkerInfo]:
+    async def list_workers_async(self, include_internal: bool = False) -> list[hints.WorkerInfo]:
         """As `list_workers`."""
         return await self._core.discovery.workers_async(include_internal)
 
-    def list_triggers(self, include_internal: bool = False) -> list[TriggerInfo]:
+    def list_triggers(self, include_internal: bool = False) -> list[hints.TriggerInfo]:
         """All registered triggers."""
         return self._core.discovery.triggers(include_internal)
 
-    async def list_triggers_async(self, include_internal: bool = False) -> list[TriggerInfo]:
+    async def list_triggers_async(self, include_internal: bool = False) -> list[hints.TriggerInfo]:
         """As `list_triggers`."""
         return await self._core.discovery.triggers_async(include_internal)
 
-    def on_functions_available(self, callback: FunctionsListener) -> Callable[[], None]:
+    def on_functions_available(self, callback: hints.FunctionsListener) -> Callable[[], None]:
         """Call it, on the loop, with all functions whenever they change; returns how to stop that."""
+        check_callable("callback", callback)
         self._core.caller.pending.raise_if_ended()
         if self._watch is None:
             self._watch = self._core.discovery.watch(self)
@@ -184,11 +178,17 @@ class Worker(CallMethods, EventDeclarations, ObserveDeclarations, Leaving):
         Handlers that take plain values find an end in the place of every reference; those with a typed payload use this.
         """
         if not isinstance(ref, StreamChannelRef):
-            ref = StreamChannelRef(ref["channel_id"], ref["access_key"], ref["direction"])
+            members = [
+                required(ref, key, "the reference of open_channel()") for key in StreamChannelRef.__struct_fields__
+            ]
+            ref = StreamChannelRef(*members)
+        ref.check()
         return self._core.channels.end(ref)
 
-    def create_stream(self, stream_name: str, stream: Stream) -> None:
+    def create_stream(self, stream_name: str, stream: hints.Stream) -> None:
         """Keep the items of a stream in this worker."""
+        check_kind("stream_name", stream_name, "str")
+        check_methods("stream", stream, "an iii.Stream", "get", "set", "delete", "list", "list_groups")
         for method in (stream.get, stream.set, stream.delete, stream.list, stream.list_groups):
             self.register_function({"id": f"stream::{method.__name__}({stream_name})"}, method)
 
@@ -203,16 +203,17 @@ class Worker(CallMethods, EventDeclarations, ObserveDeclarations, Leaving):
         """What the engine calls the last connection; None before the first."""
         return self._core.worker_id
 
-    def get_connection_state(self) -> ConnectionState:
+    def get_connection_state(self) -> hints.ConnectionState:
         """`disconnected`, `connecting`, `connected`, `reconnecting` or `failed`."""
         return self._core.connection.states.state
 
-    def statistics(self) -> WorkerStatistics:
+    def statistics(self) -> hints.WorkerStatistics:
         """Its open calls, and what waits to be sent; from any thread."""
         return self._core.caller.statistics()
 
-    def add_connection_state_listener(self, handler: ConnectionStateListener) -> Callable[[], None]:
+    def add_connection_state_listener(self, handler: hints.ConnectionStateListener) -> Callable[[], None]:
         """Call it with the present state now, and on the loop with each new one; returns how to stop that."""
+        check_callable("handler", handler)
         return self._core.connection.states.listen(handler)
 
     def __repr__(self) -> str:

@@ -4,11 +4,13 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from functools import cache
 from os.path import expanduser
 from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import FieldInfo
 
 from iii.protocol.misfit import Misfit, misfit
 from iii.protocol.start_failure import StartFailure
@@ -168,16 +170,22 @@ def _is_path(key: object) -> bool:
     return isinstance(key, str) and key.endswith("_path")
 
 
+@cache  # msgspec evaluates all annotations of the class each time
+def _fields(struct: type[Struct]) -> tuple[FieldInfo, ...]:
+    return msgspec.structs.fields(struct)
+
+
 def _keys(struct: type[Struct]) -> tuple[str, ...]:
-    return tuple(field.encode_name for field in msgspec.structs.fields(struct))
+    return tuple(field.encode_name for field in _fields(struct))
 
 
 def _unknown_keys(value: object, declared: object, path: Path) -> Iterator[tuple[Path, object, type[Struct]]]:
     """Path, value and Struct of every key that is not declared, also in nested Structs."""
+    if not value:
+        return
     struct = _struct_in(declared)
     if struct is not None and isinstance(value, dict):
-        hints = typing.get_type_hints(struct, include_extras=False)
-        fields = {field.encode_name: hints[field.name] for field in msgspec.structs.fields(struct)}
+        fields = {field.encode_name: field.type for field in _fields(struct)}
         for key, item in value.items():
             if key not in fields:
                 yield (*path, str(key)), item, struct
@@ -194,7 +202,7 @@ def _unknown_keys(value: object, declared: object, path: Path) -> Iterator[tuple
 def _unread(value: object, path: Path) -> Iterator[tuple[Path, object, str]]:
     """Path, value and remark of every option that was set and has no effect, also in nested Structs."""
     if isinstance(value, Struct):
-        for field in msgspec.structs.fields(value):
+        for field in _fields(type(value)):
             inner, item = (*path, field.encode_name), getattr(value, field.name)
             remark = remark_of(field.type)
             if remark is None:

@@ -1,7 +1,7 @@
 """From a file, the environment and the command line to what the engine starts with (07 §4.4, C1–C6)."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from iii.server.expansion import expand
 from iii.server.mistakes import Mistakes
 from iii.server.stored_settings import Stored, StoredValue, on_disk
 from iii.server.variables import Variables
+from iii.server.written import with_placeholders
 
 IMPLIED = "not listed, always on"
 
@@ -38,9 +39,11 @@ class ModuleEntry(NamedTuple):
         place: where it is listed, for messages.
         form: how it was listed; None if the file does not list it.
         host_from: `--host` or `III_HOST`, if its host is from there.
-        block: as the file has it, placeholders filled.
+        block: as the file has it, with placeholders as they are written.
         fallback: what the file says, where a stored value hides it.
         stored_in: the file of that value.
+        stored: that value, placeholders filled.
+        variables: name and value of those that were filled in.
     """
 
     instance: str
@@ -52,6 +55,8 @@ class ModuleEntry(NamedTuple):
     block: object = None
     fallback: Struct | None = None
     stored_in: str | None = None
+    stored: object = None
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 class ServerConfig(NamedTuple):
@@ -90,22 +95,30 @@ def load(
         stored: values of modules' entries, which hide blocks of the file; None: those on disk.
     """
     source = str(path)
-    expanded = expand(read_text(path), environment, source)
+    text = read_text(path)
+    expanded = expand(text, environment, source)
     variables = Variables(expanded.values)
     try:
         mistakes = Mistakes()
-        read = document.parse(expanded.text, source, mistakes)
+        read = with_placeholders(document.parse(expanded.text, source, mistakes), text, environment)
         config = _resolve(read, source, path.absolute(), host, environment, mistakes, stored, expanded.warnings)
     except StartFailure as error:
         raise StartFailure(variables.hidden(str(error))) from None
-    return config._replace(warnings=tuple(map(variables.hidden, config.warnings)), variables=variables)
+    everywhere = Variables((*expanded.values, *_filled_in(config.entries)))
+    return config._replace(warnings=tuple(map(variables.hidden, config.warnings)), variables=everywhere)
 
 
 def without_file(
     *, host: str | None = None, environment: Mapping[str, str] = os.environ, stored: Stored | None = None
 ) -> ServerConfig:
     """What runs with `--use-default-config`: the mandatory modules and the default set (C1)."""
-    return _resolve(Document(), "default configuration", None, host, environment, Mistakes(), stored)
+    config = _resolve(Document(), "default configuration", None, host, environment, Mistakes(), stored)
+    return config._replace(variables=Variables(_filled_in(config.entries)))
+
+
+def _filled_in(entries: Iterable[ModuleEntry]) -> Iterator[tuple[str, str]]:
+    """Variables of stored values."""
+    return (each for entry in entries for each in entry.variables)
 
 
 def _resolve(
@@ -238,6 +251,11 @@ def _module_entry(
         hint = suggestion(key, document.ENTRY_KEYS, "; settings of the module belong under 'config:'")
         warnings.append(f"{entry.place.at(key)}: unknown key {quoted(key)} is ignored{hint}")
     block = entry.block
+    if block and entry.from_variable:
+        warnings.append(
+            f"{entry.place}: one variable holds the whole module, so its settings are shown and stored with their values; "
+            "list the module in the file, and write 'config: ${NAME}' or placeholders in it"
+        )
     if known is OBSERVABILITY and (block is None or isinstance(block, dict)):
 
         def warn(key: str | None, problem: str) -> None:
@@ -245,7 +263,8 @@ def _module_entry(
 
         block = completed(block or {}, environment, warn)
     config = decode_block(block, declared, entry.place, strict=form == "name", warnings=warnings)
-    return ModuleEntry(instance, known, config, entry.place, form, block=entry.block)
+    written = entry.block if entry.written is None else entry.written
+    return ModuleEntry(instance, known, config, entry.place, form, block=written)
 
 
 def settings_of(known: KnownModule, value: object, source: str = "", warnings: list[str] | None = None) -> Struct:
@@ -266,18 +285,21 @@ def _hidden_by(
 ) -> ModuleEntry:
     """The entry with the value that is set (C7); one that the module cannot have leaves it on its block (P20)."""
     given = value.value
+    variables = Variables(value.variables)
     if entry.known is OBSERVABILITY and isinstance(given, dict):
         given = completed(given, environment, lambda key, problem: warnings.append(f"{value.source}: {key}: {problem}"))
     try:
         config = settings_of(entry.known, given, value.source, warnings)
     except StartFailure as error:
-        warnings.append(f"{error}; the settings of the configuration file are used")
+        warnings.append(f"{variables.hidden(str(error))}; the settings of the configuration file are used")
         return entry
     if isinstance(given, dict) and "adapter" not in given and hasattr(config, "adapter"):
         config = msgspec.structs.replace(config, adapter=entry.config.adapter)  # type: ignore[attr-defined]
     if entry.block:
         warnings.append(f"{entry.place}: hidden by {value.source}; configuration::delete takes that back")
-    return entry._replace(config=config, fallback=entry.config, stored_in=value.source)
+    return entry._replace(
+        config=config, fallback=entry.config, stored_in=value.source, stored=value.value, variables=value.variables
+    )
 
 
 def _log_level(entry: ModuleEntry, warnings: list[str]) -> str:

@@ -86,6 +86,8 @@ class ListedModule(NamedTuple):
         form: by which key the module is named; the old one, `class`, is judged more leniently (C4).
         name: as written.
         block: its `config`; None when absent or null.
+        written: the same with placeholders as they are written; None: there are none.
+        from_variable: whether one placeholder stands for more than its block, so that nothing in the block can stay one.
         has_image: whether it names a container image, which only an external worker may (07 §4.3).
         stray: further keys beside `name` and `config`; whether they belong into the block is for its reader to say.
         lost: those of them that hold settings.
@@ -100,6 +102,8 @@ class ListedModule(NamedTuple):
     stray: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     place: FilePosition = FilePosition("")
+    written: object = None
+    from_variable: bool = False
 
 
 class Document(NamedTuple):

@@ -1,10 +1,11 @@
 """What modules run with, value by value, and where each comes from (18 §4.2)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
+from iii.protocol.placeholders import PLACEHOLDER
 from iii.protocol.secrets import HIDDEN, is_secret, without_secrets
 from iii.server.config_file import ModuleEntry
 from iii.storage.adapter import AdapterConfig, Adapters
@@ -17,17 +18,20 @@ class EffectiveValue(NamedTuple):
         key: below `config`, such as `cors.allowed_origins`.
         value: JSON-like.
         origin: `default`, `config.yaml:12`, `--host`, `environment`.
+        variables: names of the environment variables that are in the value.
     """
 
     key: str
     value: Any
     origin: str
+    variables: Collection[str] = ()
 
     @property
     def public(self) -> Any:
         """The value without what may be a secret."""
         # A known option is not a misspelt one; an address may hold a password
-        if self.value is not None and (is_secret(self.key.rpartition(".")[2]) or "@" in str(self.value)):
+        named = self.key.rpartition(".")[2], *self.variables
+        if self.value is not None and (any(map(is_secret, named)) or "@" in str(self.value)):
             return HIDDEN
         return without_secrets(self.value)
 
@@ -47,7 +51,19 @@ def _values(entry: ModuleEntry) -> Iterator[EffectiveValue]:
             origin = entry.host_from
         elif origin is None:
             origin = "default" if defaults.get(path) == value else "environment"
-        yield EffectiveValue(".".join(path), value, origin)
+        yield EffectiveValue(".".join(path), value, origin, _variables(entry, path, value))
+
+
+def _variables(entry: ModuleEntry, path: tuple[str, ...], value: Any) -> set[str]:
+    """Names of those in one value."""
+    if entry.stored_in is not None:
+        return {name for name, filled in entry.variables if filled and filled in str(value)}
+    written: object = entry.block
+    for step in path:
+        if not isinstance(written, dict):
+            break
+        written = written.get(step)
+    return {found[1] for found in PLACEHOLDER.finditer(str(written))}
 
 
 def _default(entry: ModuleEntry) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from msgspec import Raw
 
 from iii.modules.configuration.module import Configuration
 from iii.modules.configuration.requests import RunningOption
+from iii.modules.configuration.templates import Filled
 from iii.protocol.start_failure import StartFailure
 from iii.server.catalogue import KnownModule
 from iii.server.config_file import settings_of
 from iii.server.effective import effective
 from iii.server.part import Part
 from iii.server.stored_settings import Stored, among, schema_of
+from iii.server.variables import Variables
 
 _schema_of = cache(schema_of)
 
@@ -23,45 +25,60 @@ _schema_of = cache(schema_of)
 class ModuleEntrySettings:
     """Of one module, whichever instance of it runs."""
 
-    def __init__(self, known: KnownModule, parts: Sequence[Part], changed: Callable[[], None]) -> None:
+    def __init__(
+        self, known: KnownModule, parts: Sequence[Part], changed: Callable[[], None], reloading: Callable[[], bool]
+    ) -> None:
         self.id = known.name
         self.aliases: tuple[str, ...] = () if known.alias is None else (known.alias,)
         self.name = known.name.removeprefix("iii-").capitalize()
         self.description = known.load().description
-        self.schema = _schema_of(known)
-        self.changed = changed
+        self._changed = changed
+        self._reloading = reloading
         self._known = known
         self._parts = parts
+
+    @property
+    def schema(self) -> bytes:
+        return _schema_of(self._known)
 
     @property
     def _part(self) -> Part:
         return next(part for part in self._parts if part.entry.known is self._known)
 
     def block(self) -> bytes:
-        """Of the configuration file, or `{}`."""
+        """Of the configuration file, with placeholders as they are written, or `{}`."""
         return msgspec.json.encode(self._part.entry.block or {})
 
     def live(self) -> bytes:
         """With all defaults."""
         return msgspec.json.encode(self._part.in_force)
 
-    def problem(self, value: bytes) -> str | None:
-        settings = msgspec.json.decode(value)
+    def changed(self) -> None:
+        """Unless the module runs with that, as at a start, and no reload that has read another value is at work."""
+        entries = configuration(self._parts).entries
+        entry = entries.stored.get(self.id)
+        now = among([] if entry is None else [(self.id, entries.filled(entry.value), entry.file)]).get(self.id)
+        if (None if now is None else now.value) != self._part.entry.stored or self._reloading():
+            self._changed()
+
+    def problem(self, value: Filled) -> str | None:
+        settings = msgspec.json.decode(value.value)
         if settings is None:
             return "expected a mapping, got nothing; configuration::delete takes stored settings back"
         try:
             settings_of(self._known, settings)
         except StartFailure as error:
-            return "; ".join(line.removeprefix(": ") for line in str(error).splitlines())
+            text = Variables(value.variables).hidden(str(error))
+            return "; ".join(line.removeprefix(": ") for line in text.splitlines())
         return None
 
 
-def attach(parts: Sequence[Part], changed: Callable[[], None]) -> None:
+def attach(parts: Sequence[Part], changed: Callable[[], None], reloading: Callable[[], bool]) -> None:
     """The modules that run now have entries, others have none."""
     wanted = [part.entry.known for part in parts if part.entry.known.has_entry]
     module = configuration(parts)
     module.running = lambda: _running(parts)
-    module.attach_all([ModuleEntrySettings(known, parts, changed) for known in wanted])
+    module.attach_all([ModuleEntrySettings(known, parts, changed, reloading) for known in wanted])
 
 
 def _running(parts: Sequence[Part]) -> Iterator[RunningOption]:

@@ -20,6 +20,7 @@ from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.server.catalogue import ENGINE_FUNCTIONS
 from iii.server.config_file import ModuleEntry
+from iii.server.variables import Variables
 
 QUIET_S = 6.2  # for what is at work in a module that stops; modules give up after 5 s themselves, the HTTP port then cuts its clients
 
@@ -85,9 +86,11 @@ class Part:
 
     @staticmethod
     def _on_its_block(entry: ModuleEntry, error: StartFailure) -> ModuleEntry:
-        STORED_NOT_USED(module=entry.instance, file=entry.stored_in, reason=str(error))
+        STORED_NOT_USED(
+            module=entry.instance, file=entry.stored_in, reason=Variables(entry.variables).hidden(str(error))
+        )
         assert entry.fallback is not None
-        return entry._replace(config=entry.fallback, fallback=None, stored_in=None)
+        return entry._replace(config=entry.fallback, fallback=None, stored_in=None, stored=None)
 
     @property
     def in_force(self) -> Struct:

@@ -96,7 +96,7 @@ class Reload:
 
     def attach(self) -> None:
         """Modules have configuration entries from now on; before they start, so that theirs are known by any name."""
-        module_entries.attach(self._parts, self.soon)
+        module_entries.attach(self._parts, self.soon, self._lock.locked)
 
     def start(self) -> None:
         """From now on changes of the file and SIGHUP count."""
@@ -132,13 +132,14 @@ class Reload:
                 self.ended()
 
     async def _read_and_applied(self) -> bool:
+        config = self._config
         try:
             config = await asyncio.to_thread(self._read, module_entries.stored(self._parts))
             for warning in config.warnings:
                 WARNED(warning=warning)
             await self._apply(config)
         except StartFailure as error:
-            reason = self._config.variables.hidden(str(error))
+            reason = config.variables.hidden(self._config.variables.hidden(str(error)))
             for line in reason.splitlines():
                 REJECTED(reason=line)
             if self._strict is not None:
@@ -164,7 +165,7 @@ class Reload:
         todo = plan(self._parts, config.entries)
         commit = Commit(self._engine, self._parts)
         await commit.run(todo)
-        module_entries.attach(self._parts, self.soon)
+        module_entries.attach(self._parts, self.soon, self._lock.locked)
         later = [*commit.later, *_of_the_process(self._config, config)]
         if later:
             RESTART_NEEDED(settings=", ".join(later))

@@ -24,10 +24,12 @@ class StoredValue(NamedTuple):
     Attributes:
         value: JSON-like, placeholders filled.
         source: the file that has it.
+        variables: name and value of those that were filled in.
     """
 
     value: Any
     source: str
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 Stored: TypeAlias = Mapping[str, StoredValue]
@@ -54,7 +56,7 @@ def among(entries: Iterable[tuple[str, Filled, str]]) -> Stored:
     for entry_id, value, source in entries:
         known = catalogue.by_name(entry_id)
         if known is not None and known.has_entry and not value.missing and value.value != NULL:
-            found.setdefault(known.name, StoredValue(msgspec.json.decode(value.value), source))
+            found.setdefault(known.name, StoredValue(msgspec.json.decode(value.value), source, value.variables))
     return found
 
 

@@ -29,8 +29,8 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
     """Of frames it is only the way: the session takes messages, the outbox sends them, without a call in between."""
 
     __slots__ = (
-        "_connections", "_engine", "_large", "_limits", "binary", "connection", "ip_address", "pause_reading", "resume_reading",
-        "send", "send_parts", "session", "slow_down", "text",
+        "_connections", "_engine", "_large", "_limits", "binary", "connection", "ip_address", "pause_reading", "put_back",
+        "resume_reading", "send", "send_parts", "session", "slow_down", "text",
     )  # fmt: skip
 
     connection: Connection[Outbox]
@@ -40,6 +40,7 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
     send: Callable[..., Backpressure | None]
     send_parts: Callable[..., Backpressure | None]
     pause_reading: Callable[[], None]
+    put_back: Callable[[list[bytes]], None]
     resume_reading: Callable[[], None]
     slow_down: Callable[[float], None]
 
@@ -74,6 +75,7 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
         self.send, self.send_parts = connection.outbox.send, connection.outbox.send_parts
         inbox = connection.inbox
         self.pause_reading, self.resume_reading, self.slow_down = inbox.pause, inbox.resume, inbox.slow_down
+        self.put_back = inbox.put_first
 
     def silent(self) -> None:
         self.session.passed_over = True
@@ -94,6 +96,13 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
     def silent_s(self) -> float:
         connection = self.connection
         return 0.0 if connection.heard else asyncio.get_running_loop().time() - connection.silent_since
+
+    @property
+    def paused(self) -> bool:
+        return self.connection.inbox.pauses > 0
+
+    def batch(self) -> None:
+        self.connection.outbox.batches = True
 
     def pace(self, size: int) -> float:
         return self.connection.outbox.pace(size, asyncio.get_running_loop().time())

@@ -58,7 +58,7 @@ MESSAGE_FAILED = LogEvent(
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 _SILENCE_S = 15.0  # then the connection is checked
 _AT_ONCE = 100  # messages of one round trip
-_OWN = "iii::alive"  # keeps the connection in its mode while nothing else is wanted
+_OWN = "iii::alive"  # keeps the connection in its mode while nothing else is wanted; for notices, too
 WAITING = 10_000  # messages to be published; beyond that they are dropped, with an error in the log
 
 
@@ -68,12 +68,20 @@ class RedisChannels:
     Args:
         heard: called with the channel's name and each message.
         missed: called when messages may have been missed: the connection was lost and is there again.
+        noticed: called with each notice of an engine.
     """
 
-    def __init__(self, url: str, heard: Callable[[str, bytes], None], missed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        heard: Callable[[str, bytes], None],
+        missed: Callable[[], None],
+        noticed: Callable[[bytes], None] | None = None,
+    ) -> None:
         self._url = url
         self._heard = heard
         self._missed = missed
+        self._noticed = noticed
         self._wanted = {_OWN}
         self._waiting: deque[tuple[str, bytes, Reply[None, StoreError] | None]] = deque()
         self._filled = asyncio.Event()
@@ -126,7 +134,14 @@ class RedisChannels:
 
         Args:
             reply: when the server has it. If the server is not there that is an error, and the message is dropped.
+                So it is for the channel of the engines' own notices.
         """
+        if name != _OWN:
+            self._put(name, message, reply)
+        elif reply is not None:
+            reply(None, StoreError(f"'{_OWN}' is for notices of engines; choose another name"))
+
+    def _put(self, name: str, message: bytes, reply: Reply[None, StoreError] | None) -> None:
         if len(self._waiting) >= WAITING:
             DROPPED(channel=name, waiting=WAITING)
             if reply is not None:
@@ -134,6 +149,10 @@ class RedisChannels:
             return
         self._waiting.append((name, message, reply))
         self._filled.set()
+
+    def notice(self, text: bytes) -> None:
+        """Tell all engines something that clients of Redis do not see; dropped if that is not possible now."""
+        self._put(_OWN, text, _dropped)
 
     def _refuse(self, reason: str) -> None:
         """What somebody wants to know of is not kept for later: an error means that it will not come."""
@@ -229,6 +248,13 @@ class RedisChannels:
 
     def _tell(self, name: str, message: bytes) -> None:
         try:
-            self._heard(name, message)
+            if name != _OWN:
+                self._heard(name, message)
+            elif self._noticed is not None:
+                self._noticed(message)
         except Exception as error:
             MESSAGE_FAILED(error, channel=name)
+
+
+def _dropped(_: None, error: object) -> None:
+    """Nobody wants to know."""

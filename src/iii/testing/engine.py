@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from iii.engine.access.guard import Access
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.module import Module
 from iii.testing.clock import FakeClock
 from iii.testing.link import MemoryLink
 from iii.testing.worker import MemoryWorker
-
-if TYPE_CHECKING:
-    from iii.engine.access.guard import Access
 
 
 class MemoryEngine:

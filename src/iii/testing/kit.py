@@ -6,25 +6,20 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from iii.protocol.messages import Enqueue
 from iii.sdk.decorator_form import with_known_options
+from iii.sdk.requests import TriggerRequest
 from iii.sdk.shared_data import StateScope, StreamGroup
+from iii.sdk.type_form import Result, TypeForm
+from iii.sdk.worker import Worker
 from iii.testing.http import HttpAnswer, TestRequest
 from iii.testing.life import Life
 from iii.testing.orders import Orders
 from iii.testing.settings import EngineSettings, module_configs
 from iii.testing.traffic import CallRecord, Fate, Traffic
 from iii.testing.workbench import Connectable
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeForm, TypeVar  # part of every type checker
-
-    from iii.sdk.requests import TriggerRequest
-    from iii.sdk.worker import Worker
-
-    Result = TypeVar("Result", default=Any)
 
 __tracebackhide__ = True  # of pytest: a failed test shows its own lines
 BEGINS = datetime(2026, 1, 1, tzinfo=UTC)

@@ -20,6 +20,8 @@ class MemoryLink:
         on_send: called with each frame.
         backlog: what the engine's senders are told of this receiver.
         slowed, pauses, pings, turns_given: how often the engine asked for that; `pauses` less resumptions.
+        batches: whether several messages may come in one frame.
+        put_backs: messages of a batch that are to be delivered one by one.
         lives: whether pings are answered.
         silent_s: since when nothing was heard of its worker.
         stuck: whether copies beside it are to get its calls.
@@ -35,6 +37,8 @@ class MemoryLink:
         self.slowed = 0
         self.pauses = 0
         self.pings = 0
+        self.batches = False
+        self.put_backs: list[bytes] = []
         self.lives = True
         self.stuck = False
         self.silent_s = 0.0
@@ -54,6 +58,16 @@ class MemoryLink:
 
     def decode_large(self, data: bytes, done: Callable[[WorkerMessage | Undecodable], None]) -> None:
         decode_at_once(data, done)
+
+    @property
+    def paused(self) -> bool:
+        return self.pauses > 0
+
+    def batch(self) -> None:
+        self.batches = True
+
+    def put_back(self, messages: list[bytes]) -> None:
+        self.put_backs += messages
 
     def pace(self, size: int) -> float:
         return 0.02

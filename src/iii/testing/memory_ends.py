@@ -106,6 +106,16 @@ class EngineEnd:
         decode_at_once(data, done)
 
     @property
+    def paused(self) -> bool:
+        return self._pauses > 0
+
+    def batch(self) -> None:
+        """There are no frames here, whose number matters."""
+
+    def put_back(self, messages: list[bytes]) -> None:
+        self._heard.extendleft((message, False) for message in reversed(messages))
+
+    @property
     def silent_s(self) -> float:
         return 0.0
 
@@ -157,6 +167,7 @@ class WorkerEnd:
         self.over = asyncio.Event()
         self.heard_ever = False
         self.batch: list[Outgoing] = []
+        self.batches = False  # there are no frames here, whose number matters
         self._engine_loop = engine_loop
         self._wire = wire
         self._admit = admit
@@ -196,8 +207,9 @@ class WorkerEnd:
         self._to_engine.append((outgoing.message, outgoing.opcode == BINARY))
         self._on_engine_loop(self._hand_over)
 
-    def add(self, outgoing: Outgoing) -> None:
-        self.send(outgoing)
+    def add(self, message: bytes, call_id: str | None = None) -> None:
+        self._to_engine.append((message, False))
+        self._on_engine_loop(self._hand_over)
 
     def send_now(self, outgoing: Outgoing) -> bool:
         self.send(outgoing)

@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from iii.engine.engine import Engine, EngineOptions
@@ -132,6 +133,12 @@ class _Configuration(Configuration):
         """Nothing is stored."""
 
 
+class _Cron(Cron):
+    """Nobody sets the clock of a test, which is thousands of looks at it in a year."""
+
+    look_again_s = inf
+
+
 class _State(State):
     """In memory, and in a file between two engines, if there is a folder."""
 
@@ -227,7 +234,7 @@ class Modules:
                 kind(engine, configs.get(kind.name), settings.folder and settings.folder / kind.name)
                 for kind, engine in ((_State, self.engine), (_Streams, self.engine), (_Queue, engine_of_queue))
             ]
-        others = [kind(self.engine, configs.get(kind.name)) for kind in (Observability, PubSub, Cron)]
+        others = [kind(self.engine, configs.get(kind.name)) for kind in (Observability, PubSub, _Cron)]
         modules = (EngineFunctions(self.engine), _Configuration(self.engine), *others)
         self._modules = [*modules, *self._stores, self.http]
 

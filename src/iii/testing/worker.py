@@ -43,6 +43,8 @@ class MemoryWorker:
             if self.link.pauses:  # it would not be read before the engine is through
                 self._clock.advance(0)
         self.session.receive(message.encode() if isinstance(message, str) else message)
+        while self.link.put_backs and not self.link.paused:
+            self.session.receive(self.link.put_backs.pop(0))
 
     def heard(self, type: str | None = None) -> list[dict[str, Any]]:
         """Every message so far, of one type if named."""

@@ -80,7 +80,9 @@ def test_a_dead_letter_from_its_death_to_its_redrive(iii: Iii, engine: RunningEn
     assert shown[:4] == [
         f"id:            {receipts[0]}", "state:         dead", "queue:         mails", "function id:   mail::send"
     ]  # fmt: skip
-    assert shown[-1] == "error:         SmtpError: no such host"
+    assert shown[-2] == "error:         SmtpError: no such host"
+    trace_id = rows(iii, engine, "job", receipts[0])["trace_id"]
+    assert (len(trace_id), shown[-1]) == (32, f"trace id:      {trace_id}")
     done = iii("queue", "job", "nowhere", III_URL=engine.url())
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: job_not_found: unknown job 'nowhere'")

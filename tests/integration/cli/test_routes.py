@@ -36,13 +36,30 @@ def test_routes_as_a_table_and_as_json(iii: Iii, engine: RunningEngine) -> None:
             ["GET", "/users/:id", "users::old", "-"],
         ]
         found = json.loads(iii("routes", "--search", "USERS", "--json", III_URL=engine.url()).stdout)
-        assert [(route["function"], route["worker"]) for route in found] == [
-            ("users::get", "web"),
-            ("users::old", None),
+        assert [(route["function"], route["worker"], route["copies"]) for route in found] == [
+            ("users::get", "web", 1),
+            ("users::old", None, 0),
         ]
-        assert found[0].keys() == {"method", "path", "function", "worker", "trigger"}
+        assert found[0].keys() == {"method", "path", "function", "worker", "copies", "trigger"}
     finally:
         worker.shutdown()
+
+
+def test_P8_the_copies_behind_a_route_are_counted(iii: Iii, engine: RunningEngine) -> None:
+    options = sdk.InitOptions(worker_name="shop", replicas="round_robin", otel={"enabled": False})
+    copies = [sdk.register_worker(engine.url(), options) for _ in range(2)]
+    try:
+        for copy in copies:
+            copy.register_function("shop::price", lambda request: {})
+            copy.register_trigger({"type": "http", "function_id": "shop::price", "config": {"api_path": "price"}})
+            assert copy.list_workers()  # registered by then
+        table = iii("routes", "--search", "price", "--url", engine.url()).stdout.splitlines()
+        listed = json.loads(iii("routes", "--search", "price", "--json", "--url", engine.url()).stdout)
+    finally:
+        for copy in copies:
+            copy.shutdown()
+    assert [line.split() for line in table[1:]] == [["GET", "/price", "shop::price", "shop", "(2", "copies)"]]
+    assert [(route["worker"], route["copies"]) for route in listed] == [("shop", 2)]
 
 
 def test_no_engine_and_wrong_options(iii: Iii) -> None:

@@ -1,6 +1,7 @@
 """A port of the engine that is not its worker port (issue 14)."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,11 @@ def test_the_port_of_http_or_of_streams_is_named_as_such(
             done.stderr,
         )
         worker = sdk.register_worker(f"ws://127.0.0.1:{http}", sdk.InitOptions(connect_timeout_ms=50))
+        give_up_at = time.monotonic() + 60
+        while not any("the engine's HTTP port" in str(getattr(line, "fields", "")) for line in caplog.records):
+            assert time.monotonic() < give_up_at
+            time.sleep(0.01)
         worker.shutdown()
-        assert any("the engine's HTTP port" in str(getattr(line, "fields", "")) for line in caplog.get_records("call"))
         streams = engine.wait_for(r"Streams ready[^:]*: [^:]*:(?://[^:]*:)?(\d+)")[1]
         done = iii("health", "--port", streams, "--timeout-ms", "500")
         assert done.returncode == 1

@@ -74,6 +74,20 @@ async def test_07_check_50_a_template_is_kept_and_filled_when_it_is_read(office:
     assert message == "configuration 'svc' references unset environment variable(s) with no default: Q"
 
 
+@pytest.mark.parametrize(
+    ("placeholder", "count", "limit"), [("${P:1.0}", 1_001, "1000 placeholders"), ("${P:1.%s}" % ("0" * 1_000), 300, "262144 bytes")]
+)  # fmt: skip
+async def test_18_s2_5_a_value_is_within_its_limits_with_its_placeholders(
+    office: Office, placeholder: str, count: int, limit: str
+) -> None:
+    """Else its file could not be read again, or have gigabytes: one placeholder stood for all items that are alike."""
+    await office.register(schema={}, initial_value=[placeholder])
+    code, message = await office.error("configuration::set", {"id": "svc", "value": [1.0] * count})
+    assert (code, message) == ("SCHEMA_INVALID", f"value with its placeholders exceeds the limit of {limit}")
+    await office.set([1.0, 1.0])
+    assert await office.get(raw=True) == [placeholder] * 2
+
+
 async def test_07_check_51_a_list_is_sorted_and_has_no_values(office: Office) -> None:
     for entry_id in ("b", "a"):
         await office.register(entry_id, initial_value={"port": 1}, metadata={"owner": entry_id})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from iii.modules.configuration.templates import Filled
 from tests.integration.configuration.office import Office
 from tests.integration.server.waiting import until
 
@@ -26,8 +27,8 @@ class Lamp:
     def live(self) -> bytes:
         return b'{"watts":40,"colour":"warm"}'
 
-    def problem(self, value: bytes) -> str | None:
-        return "watts: expected a number" if b"many" in value else None
+    def problem(self, value: Filled) -> str | None:
+        return "watts: expected a number" if b"many" in value.value else None
 
     def changed(self) -> None:
         self.changes += 1
@@ -60,17 +61,29 @@ async def test_18_s2_1_a_stored_value_hides_the_block_until_it_is_deleted(office
     assert lamp.changes == 2
 
 
+async def test_18_s2_3_placeholders_of_a_block_are_kept_by_who_reads_it_filled(
+    office: Office, lamp: Lamp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lamp, "block", lambda: b'{"watts":"${SET}","host":"${HOST}","colour":"red"}')
+    read = await office.get("lamp")
+    assert read == {"watts": 7, "host": "db", "colour": "red"}
+    changed = await office.set({**read, "colour": "blue"}, "lamp")
+    assert changed["new_value"] == {"watts": "${SET}", "host": "${HOST}", "colour": "blue"}
+    assert "db" not in office.file("iii-lamp").read_text()
+    assert (await office.set({"watts": 7, "host": "db2"}, "lamp"))["new_value"] == {"watts": "${SET}", "host": "db2"}
+
+
 async def test_18_s2_1_an_edit_of_its_file_is_a_change_too(office: Office, lamp: Lamp) -> None:
     office.folder.mkdir()
     office.file("iii-lamp").write_text("id: lamp\nname: x\nvalue: {watts: 25}\n")
-    await until(lambda: lamp.changes == 1, 2.0)
+    await until(lambda: lamp.changes == 1)
     assert await office.get("lamp") == {"watts": 25}
     office.file("iii-lamp").write_text("id: lamp\nname: x\nvalue: {watts: many}\n")
     for _ in range(3):
         await office.module.edits.look()
     assert await office.get("lamp") == {"watts": 25}
     office.file("iii-lamp").unlink()
-    await until(lambda: lamp.changes == 2, 2.0)
+    await until(lambda: lamp.changes == 2)
     assert await office.get("lamp") == {"watts": 40}
 
 

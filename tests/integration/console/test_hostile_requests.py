@@ -11,10 +11,13 @@ from typing import cast
 import aiohttp
 import pytest
 
+from iii.console.audit import Audit
 from iii.console.config import ConsoleConfig
 from iii.console.door import EngineDoor
+from iii.console.engine_place import EnginePlace
 from iii.console.outside_entrance import OutsideEntrance
-from iii.console.serving import ConsoleServer, EnginePlace
+from iii.console.serving import ConsoleServer
+from iii.net.listening import listen
 from tests.integration.console.consoles import DEADLINE_S, Browser, LoopThread, Place
 
 _DEEP = b'{"function_id":"x","payload":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
@@ -68,6 +71,15 @@ async def test_a_body_that_is_no_gzip_is_refused(browser: Browser, place: Place)
         await answer.read()
 
     assert answer.status == 400
+
+
+async def test_a_key_of_a_websocket_that_is_not_ascii_is_refused(browser: Browser, place: Place) -> None:
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Origin": place.console}
+    key = {"Sec-WebSocket-Key": "\u00e9" * 24}
+    async with browser.session.get(f"{place.console}/ws/live", headers={**headers, **key}) as answer:
+        refusal = await answer.json()
+
+    assert (answer.status, refusal["code"]) == (426, "NO_WEBSOCKET")
 
 
 async def test_a_login_has_a_small_body(browser: Browser) -> None:
@@ -184,8 +196,8 @@ async def _console_before(answer: bytes) -> AsyncIterator[str]:
     port = await asyncio.start_server(serve, "127.0.0.1", 0)
     place = EnginePlace("module", "", "127.0.0.1", port.sockets[0].getsockname()[1], None)
     entrance = OutsideEntrance(cast("EngineDoor", _Door()), None)
-    server = ConsoleServer(ConsoleConfig(port=0), entrance, lambda: place)
-    await server.open()
+    server = ConsoleServer(ConsoleConfig(port=0), entrance, lambda: place, Audit())
+    await server.open(await listen("127.0.0.1", 0))
     try:
         yield server.address
     finally:

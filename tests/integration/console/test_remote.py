@@ -13,6 +13,7 @@ import pytest
 from iii.protocol.access_token import hash_of
 from tests.integration.cli.running import RunningEngine
 from tests.integration.console.consoles import Browser, LoopThread, Place, configured, eventually
+from tests.machine import scaled
 from tests.processes import EngineProcess, free_port
 
 API = "/api/engine/_console"
@@ -150,7 +151,7 @@ async def test_23_check_3_an_engine_that_dies_and_comes_back(page: Browser, apar
 
     assert (away.status, away.body["error"]) == (502, "Bridge is not connected")
     assert failed == 502
-    assert took_s < 10
+    assert took_s < scaled(10)
     assert back["status"] == "healthy"
 
 
@@ -170,7 +171,7 @@ async def test_23_check_27_it_leaves_when_it_is_told_to(
     assert await asyncio.to_thread(console.process.wait, 20) == 0
     began = time.monotonic()
     while await consoles() > 1:
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20  # much sooner than one that fell silent
 
 
 async def test_all_visitors_have_the_rights_of_the_consoles_own_token(tmp_path: Path) -> None:

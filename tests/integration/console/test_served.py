@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -63,15 +64,45 @@ async def test_a_stop_while_it_waits_for_its_port_leaves_nothing_behind(tmp_path
         server = EngineServer(config_file.load(path, environment={}))
         starting = asyncio.ensure_future(server.start())
         console = next(part.module for part in server.parts if isinstance(part.module, Console))
-        await until(lambda: console.server.opening is not None)
+        await until(lambda: console.opening is not None)
         starting.cancel()
         await asyncio.wait((starting,))
         assert starting.cancelled()
         await server.stop()
 
-    assert console.server.opening is not None
-    assert console.server.opening.done()
+    assert console.opening is not None
+    assert console.opening.done()
     assert not await serves(port)
+
+
+async def test_what_cannot_be_loaded_leaves_neither_a_port_nor_a_dead_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """24 §12: it is imported when the port is open already."""
+    monkeypatch.setitem(sys.modules, "iii.console.serving", None)
+    path = tmp_path / "config.yaml"
+    path.write_text("workers: [{name: iii-worker-manager, config: {port: 0}}, {name: iii-console, config: {port: 0}}]")
+    server = EngineServer(config_file.load(path, environment={}))
+    await server.start()
+    console = next(part.module for part in server.parts if isinstance(part.module, Console))
+    assert console.opening is not None
+    await asyncio.wait((console.opening,))
+    assert "Console is not served" in caplog.text
+    assert console.port != 0
+    assert not await serves(console.port)
+    assert await server.stop()
+
+
+async def test_a_stop_while_what_answers_is_imported_leaves_no_port(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("workers: [{name: iii-worker-manager, config: {port: 0}}, {name: iii-console, config: {port: 0}}]")
+    server = EngineServer(config_file.load(path, environment={}))
+    await server.start()
+    console = next(part.module for part in server.parts if isinstance(part.module, Console))
+    assert await server.stop()
+    assert console.opening is not None
+    assert console.opening.done()
+    assert not await serves(console.port)
 
 
 async def test_it_can_be_switched_off() -> None:

@@ -69,7 +69,7 @@ async def test_04_check_42_every_second_on_time(open_worker: Open) -> None:
         with_them.append(metadata)
         heard.append((time.time(), event))
 
-    await until(lambda: len(heard) == 3, 10)
+    await until(lambda: len(heard) == 3)
     for at, event in heard:
         scheduled = datetime.fromisoformat(event["scheduled_time"]).timestamp()
         assert 0 <= at - scheduled < 1
@@ -93,7 +93,7 @@ async def test_C14_of_engines_that_share_redis_one_runs_a_tick(open_worker: Open
             async def tick(event: dict[str, Any]) -> None:
                 heard.append(event["scheduled_time"])
 
-        await until(lambda: len(heard) >= 3, 10)
+        await until(lambda: len(heard) >= 3)
         assert heard == sorted(set(heard))
     finally:
         server.kill()

@@ -34,7 +34,11 @@ def engine(folder: Path, *blocks: dict[str, object]) -> EngineProcess:
 
 
 def alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        status: str = psutil.Process(pid).status()
+    except psutil.NoSuchProcess:  # perhaps only just now
+        return False
+    return status != psutil.STATUS_ZOMBIE
 
 
 def pids(file: Path) -> list[int]:

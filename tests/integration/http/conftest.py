@@ -18,7 +18,7 @@ from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.http.config import HttpConfig
 from iii.modules.http.module import Http
-from iii.modules.http.server import HTTP_TIMES, HttpTimes
+from iii.modules.http.times import HTTP_TIMES, HttpTimes
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
 from tests.integration.http.site import Open, Site

@@ -35,7 +35,14 @@ class NewestClient:
         """Greeted, and announced."""
         client = cls(await browser.ws_connect(f"ws://127.0.0.1:{port}/", max_msg_size=0))
         greeting = await client.frame("workerregistered")
-        assert greeting["features"] == ["observe.v1", "observe.v2", "local-dispatch.v1", "traces.v1"]
+        assert greeting["features"] == [
+            "observe.v1",
+            "observe.v2",
+            "local-dispatch.v1",
+            "traces.v1",
+            "traces.v2",
+            "batch.v1",
+        ]
         metadata = {"runtime": "rust", "version": "0.26.0-rc.4", "name": name, "features": FEATURES}
         call_id = str(uuid.uuid4())
         await client.say(

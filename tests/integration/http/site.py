@@ -14,6 +14,7 @@ from iii.engine.engine import Engine
 from iii.modules.http.module import Http
 from iii.server.listener import Listener
 from tests.integration.server.raw_socket import RawSocket
+from tests.integration.server.waiting import until
 
 DEADLINE_S = 60.0
 
@@ -74,6 +75,12 @@ class Site:
     async def settled(self, worker: iii.Worker | None = None) -> None:
         """Until the engine has acted on everything that the worker said."""
         await (worker or self.worker).trigger_async({"function_id": "engine::functions::list"})
+
+    async def leave(self, worker: iii.Worker) -> None:
+        """Shut it down; returns when the engine knows, which reads the sockets of workers and of HTTP in no order."""
+        connected = len(self.engine.roster.connections)
+        await worker.shutdown_async()
+        await until(lambda: len(self.engine.roster.connections) < connected)
 
     async def get(self, path: str, method: str = "GET", **options: Any) -> tuple[int, Any]:
         """Status and JSON, or text, of an answer."""

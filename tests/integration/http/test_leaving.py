@@ -56,7 +56,7 @@ async def test_P11_a_route_may_cancel_its_function_when_the_client_leaves(
 
 @pytest.mark.parametrize("config", [{}, {"cancel_on_disconnect": True}])
 async def test_03_check_31_P7_a_function_is_cancelled_after_a_504(open_site: Open, config: dict[str, Any]) -> None:
-    site = await open_site(default_timeout=50)
+    site = await open_site(default_timeout=200)
     slow = Slow()
     await site.route("GET /slow", slow, **config)
     assert (await site.get("/slow"))[0] == 504

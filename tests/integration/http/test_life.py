@@ -17,7 +17,7 @@ import pytest
 import iii
 from iii.modules.http.config import HttpConfig
 from iii.modules.http.module import Http
-from iii.modules.http.server import HttpTimes
+from iii.modules.http.times import HttpTimes
 from iii.protocol.start_failure import StartFailure
 from iii.server.config_file import load
 from tests.integration.http.site import DEADLINE_S, Open, Site
@@ -170,7 +170,7 @@ async def test_P13_a_route_whose_worker_is_away_is_unavailable_for_a_while(open_
     trigger = await site.route("GET /a/:id", handler, worker=worker, to="a::f")
     kept = await site.route("GET /b", handler)
     assert (await site.get("/a/1"))[0] == 200
-    await worker.shutdown_async()
+    await site.leave(worker)
     status, headers, body = await site.ask("/a/1")
     assert (status, headers["retry-after"], body["error"]["code"]) == (503, "1", "SERVICE_UNAVAILABLE")
     assert (await site.get("/a/1", "HEAD"))[0] == 503
@@ -182,7 +182,7 @@ async def test_P13_a_route_whose_worker_is_away_is_unavailable_for_a_while(open_
     async with asyncio.timeout(DEADLINE_S):
         worker = await site.connect()
         await site.route("GET /c", handler, worker=worker, to="c::f")
-        await worker.shutdown_async()
+        await site.leave(worker)
         while (await site.get("/c"))[0] == 503:  # noqa: ASYNC110  # time has no event
             await asyncio.sleep(0.02)
     del trigger
@@ -212,7 +212,7 @@ async def test_P13_a_request_whose_worker_leaves_before_its_turn_is_unavailable(
     waiting = [asyncio.create_task(site.ask("/a")) for _ in range(3)]
     await until(lambda: site.http.application.open_requests == len(first) + len(waiting))
     await entered.wait()
-    await worker.shutdown_async()
+    await site.leave(worker)
     await until(lambda: site.http.away.has("GET", "/a"))
     left.set()
     for each in waiting:
@@ -226,7 +226,7 @@ async def test_P13_without_a_grace_a_route_goes_at_once(open_site: Open) -> None
     site = await open_site(route_grace_ms=0)
     worker = await site.connect()
     await site.route("GET /a", to="no::function", worker=worker)
-    await worker.shutdown_async()
+    await site.leave(worker)
     assert (await site.get("/a"))[0] == 404
 
 
@@ -243,7 +243,7 @@ async def test_P13_routes_are_remembered_over_a_restart_of_the_engine(
     gone.unregister()
     await first.settled()
     await first.http.quiet()
-    await first.worker.shutdown_async()  # after the stop: it stays remembered
+    await first.leave(first.worker)  # after the stop: it stays remembered
     second = await open_site(file_path=str(folder))
     assert (await second.get("/a/1"))[0] == (503 if kept else 404)
     assert (await second.get("/gone"))[0] == 404

@@ -107,6 +107,7 @@ async def test_03_check_29_a_target_that_is_not_there(site: Site) -> None:
 async def test_03_check_30_a_worker_that_dies_ends_the_request_at_once(site: Site) -> None:
     async with await RawSocket.greeted(site.listener.port) as worker:
         worker.say({"type": "registerfunction", "id": "raw::f"})
+        assert await worker.answers_ping()
         await site.route("GET /a", to="raw::f")
         asking = asyncio.ensure_future(site.get("/a"))
         assert (await worker.json())["function_id"] == "raw::f"
@@ -119,7 +120,7 @@ async def test_03_check_30_a_worker_that_dies_ends_the_request_at_once(site: Sit
 
 
 async def test_03_check_31_the_default_timeout(open_site: Open) -> None:
-    site = await open_site(default_timeout=50)
+    site = await open_site(default_timeout=500)
     stopped = asyncio.Event()
 
     async def slow(request: Any) -> Any:
@@ -150,9 +151,9 @@ async def test_03_check_12_17_routes_come_and_go_with_their_workers(site: Site) 
     trigger = await site.route("GET /api/x", returning({"body": "first"}), worker=first, to="first::f")
     await site.route("GET api/x", returning({"body": "second"}), worker=second, to="second::f")
     assert await site.get("/api/x") == (200, "second")
-    await first.shutdown_async()
+    await site.leave(first)
     assert await site.get("/api/x") == (200, "second")
-    await second.shutdown_async()
+    await site.leave(second)
     assert (await site.get("/api/x"))[0] == 503  # for a while (P13)
     del trigger
 

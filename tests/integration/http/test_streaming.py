@@ -158,7 +158,7 @@ async def test_a_client_that_leaves_while_its_handler_thinks_frees_its_channels(
 
 
 async def test_03_check_40_a_stream_may_last_longer_than_the_timeout(open_site: Open) -> None:
-    site = await open_site(default_timeout=50)
+    site = await open_site(default_timeout=500)
     meanwhile: list[int] = []
 
     async def handler(request: Any) -> None:
@@ -341,10 +341,13 @@ async def test_http_M6_a_stream_that_is_cut_leaves_one_line_in_the_log(
 ) -> None:
     site = await open_site(request_id_header="x-request-id")
     worker = await site.connect()
+    begun = asyncio.Event()
 
     async def handler(request: Any, response: iii.StreamResponse) -> None:
         await response.start(200, {"content-length": "5"} if "writes" in how else {})
         await response.write(b"abc")
+        if how in ("raises", "dies"):
+            await begun.wait()  # its end has another connection than its stream, and may be faster
         if how == "raises":
             raise RuntimeError("what went wrong")
         if how == "dies":
@@ -356,7 +359,9 @@ async def test_http_M6_a_stream_that_is_cut_leaves_one_line_in_the_log(
     worker.http("GET", "/a", function_id="streams::it")(handler)
     await site.settled(worker)
     with contextlib.suppress(aiohttp.ClientError):
-        await site.get("/a", headers={"x-request-id": "r1"})
+        async with site.browser.get(f"{site.url}/a", headers={"x-request-id": "r1"}) as answer:
+            begun.set()
+            await answer.read()
     await until(lambda: not site.http.application.open_requests)
     await worker.shutdown_async()
     lines = [record for record in caplog.records if record.name == "iii.modules.http.failure"]
@@ -373,7 +378,7 @@ async def test_http_M6_a_stream_that_is_cut_leaves_one_line_in_the_log(
 
 async def test_http_S2_a_started_response_is_on_its_way_before_its_first_bytes(open_site: Open) -> None:
     """And a quiet stream is no 504 (03 §A6.2)."""
-    site = await open_site(default_timeout=300)
+    site = await open_site(default_timeout=500)
     may_go_on = asyncio.Event()
 
     @site.worker.http("GET", "/events")

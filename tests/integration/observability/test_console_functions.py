@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 import iii
 from iii.protocol.access_token import hash_of
+from tests.integration.server.waiting import until
 from tests.processes import EngineProcess, free_port
 
 OPERATOR = "operator-token-of-this-test-1"
@@ -83,7 +85,10 @@ async def test_16_6_1_rules_are_made_replaced_and_removed(trusted: iii.Worker) -
 
     assert (made, changed) == ({"name": "many", "created": True}, {"name": "many", "created": False})
     assert (found["many"]["operator"], found["many"]["cooldown_seconds"]) == ("greaterthan", 5)
-    assert (stored["service_name"], [each["name"] for each in stored["alerts"]]) == ("shop", ["of the file", "many"])
+    assert (stored["service_name"], [each["name"] for each in stored["alerts"]]) == (
+        "${NAME:shop}",
+        ["of the file", "many"],
+    )
     assert (removed, await ask(trusted, "engine::alerts::delete", {"name": "many"})) == (
         {"deleted": True}, {"deleted": False},
     )  # fmt: skip
@@ -123,6 +128,69 @@ async def test_16_6_1_a_session_gets_nothing_by_a_rule(trusted: iii.Worker, oper
     assert (await ask(operator, "engine::alerts::set", {"rule": {**RULE, "action": action}}))["created"]
     await rules(trusted, lambda found: "many" in found)
     assert (await ask(operator, "engine::alerts::delete", {"name": "many"}))["deleted"]
+    await rules(trusted, lambda found: set(found) == {"of the file"})
+
+
+async def test_16_6_1_a_session_changes_a_rule_whose_placeholder_it_cannot_read(
+    trusted: iii.Worker, operator: iii.Worker, guarded: tuple[EngineProcess, str]
+) -> None:
+    action = {"type": "webhook", "url": "https://hooks.example/${HOOK:7}", "allow_private_hosts": True}
+    rule = {**RULE, "name": "hook", "action": action}
+    await ask(trusted, "engine::alerts::set", {"rule": rule, "replace": False})
+    listed = (await rules(operator, lambda found: "hook" in found))["hook"]
+    assert listed["action"] == action
+    answer = await ask(operator, "engine::alerts::set", {"rule": {**listed, "threshold": 5}})
+    assert answer == {"name": "hook", "created": False}
+    assert (
+        "placeholders" in (await code_of(operator, "engine::alerts::set", {"rule": {**listed, "metric": "${HOME}"}}))[1]
+    )
+    assert (await code_of(operator, "engine::alerts::set", {"rule": rule, "replace": False}))[0] == "alert_exists"
+    assert (await ask(operator, "engine::alerts::delete", {"name": "hook"}))["deleted"]
+    await rules(trusted, lambda found: set(found) == {"of the file"})
+
+    def logged(event: str) -> bool:
+        return any('who: "ops"' in entry.partition("\n[")[0] for entry in guarded[0].log().split(event)[1:])
+
+    await until(lambda: logged("alert.rule_set") and logged("alert.rule_deleted"), DEADLINE_S)
+
+
+async def test_16_6_1_settings_that_are_one_placeholder_are_not_changed() -> None:
+    config = """
+workers:
+  - {name: iii-worker-manager, config: {port: {port}}}
+  - {name: iii-observability, config: ${ALL}}
+"""
+    with EngineProcess(config=config, env={"ALL": "{level: info}"}) as engine:
+        worker = await iii.connect_worker(engine.url, iii.InitOptions(otel={"enabled": False}))
+        try:
+            code, text = await code_of(worker, "engine::alerts::set", {"rule": RULE})
+        finally:
+            await worker.shutdown_async()
+    assert (code, "${ALL}" in text) == ("alerts_not_changed", True)
+
+
+async def test_16_6_1_no_change_is_lost_beside_other_changes_of_the_entry(trusted: iii.Worker) -> None:
+    names = {f"rule {number}" for number in range(4)}
+
+    async def others() -> None:
+        for number in range(6):
+            found = await ask(trusted, "configuration::get", {"id": "iii-observability", "raw": True})
+            value = {**found["value"], "service_name": f"shop {number}"}
+            with suppress(iii.InvocationError):  # a rule came first
+                await ask(
+                    trusted, "configuration::set",
+                    {"id": "iii-observability", "value": value, "expected": found["value"]},
+                )  # fmt: skip
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(others())
+        for name in names:
+            group.create_task(ask(trusted, "engine::alerts::set", {"rule": {**RULE, "name": name}}))
+    stored = (await ask(trusted, "configuration::get", {"id": "iii-observability", "raw": True}))["value"]
+    assert {each["name"] for each in stored["alerts"]} == names | {"of the file"}
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(ask(trusted, "engine::alerts::delete", {"name": name}))
     await rules(trusted, lambda found: set(found) == {"of the file"})
 
 

@@ -1,14 +1,45 @@
 """Scrapes that come together (16 §5)."""
 
 import asyncio
+import logging
 
 import aiohttp
+import pytest
 
 from iii.modules.observability.metrics.prometheus import PrometheusPort
 from iii.modules.observability.records import Scraped
+from iii.net.http_log import NO_HTTP
 from iii.testing import FakeClock, MemoryEngine
 
 DEADLINE_S = 60.0
+BROKEN = (
+    b"GET / HTTP/1.1\r\nno header\r\n\r\n",
+    b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nA: " + b"x" * 20_000 + b"\r\n\r\n",
+)
+
+
+async def test_16_5_what_is_no_http_is_refused_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def metrics() -> Scraped:
+        return Scraped([], [])
+
+    port = PrometheusPort(MemoryEngine(FakeClock()).core, 0, metrics)
+    await port.open()
+    try:
+        for request in BROKEN:
+            async with asyncio.timeout(DEADLINE_S):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port.port)
+                writer.write(request)
+                assert (await reader.read()).startswith(b"HTTP/1.0 400")
+                writer.close()
+                await writer.wait_closed()
+    finally:
+        await port.close()
+    told = [record for record in caplog.records if record.__dict__.get("event") == NO_HTTP.name]
+    assert len(told) == len(BROKEN)
+    assert [record for record in caplog.records if record.name.startswith("aiohttp") or record.exc_info] == []
 
 
 async def test_16_5_scrapes_that_wait_share_one_page() -> None:

@@ -22,7 +22,7 @@ from iii.modules.observability.config import ObservabilityConfig, TraceStorageCo
 from iii.modules.observability.module import Observability
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Source
-from iii.modules.observability.spans.archive import blocks
+from iii.modules.observability.spans.archive import blocks, columns
 from iii.modules.observability.spans.archive.schema import MIGRATIONS
 from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
 from iii.modules.observability.spans.row import Packer
@@ -337,13 +337,23 @@ async def is_in(own: Traced, folder: Path) -> bool:
     return archive is not None and archive.opened and archive.folder == folder
 
 
-async def test_06_7_5_a_store_of_the_version_before_is_opened_and_written_down_by_and_by(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2, 3])
+async def test_06_7_5_a_store_of_a_version_before_is_opened_and_written_down_by_and_by(
+    tmp_path: Path, version: int
+) -> None:
     count = 5 * blocks.SPANS
     store = sqlite3.connect(tmp_path / "traces.sqlite3", isolation_level=None)
-    store.executescript(f"{MIGRATIONS[0]}; PRAGMA user_version = 1; PRAGMA journal_mode = WAL; BEGIN")
+    store.executescript(
+        f"{';'.join(MIGRATIONS[:version])}; PRAGMA user_version = {version}; PRAGMA journal_mode = WAL; BEGIN"
+    )
     packer = Packer()
     rows = (packer.row(span(f"t{at // 4}", f"s{at}", attributes=[("n", str(at % 512))])) for at in range(count))
     Tables(10**10).add(store, list(map(ArchivedSpan.of, rows)), 1)
+    for block in blocks.unsealed(store) if version > 1 else ():
+        blocks.seal(store, block, blocks.spans_of(store, block))
+        if version > 2:
+            store.execute("CREATE TEMP TABLE IF NOT EXISTS editions (id INTEGER PRIMARY KEY, edition INTEGER NOT NULL)")
+            columns.write_down(store, block, blocks.spans_of(store, block))
     store.execute("COMMIT")
     store.close()
     wanted = {"attributes": [["n", "7"]], "search_all_spans": True}
@@ -352,7 +362,7 @@ async def test_06_7_5_a_store_of_the_version_before_is_opened_and_written_down_b
         assert first["total"] == 4 * count // 512
 
         async def sealed() -> bool:
-            return bool(await own.found("SELECT count(*) FROM blocks") == 4)
+            return bool(await own.found("SELECT min((SELECT count(*) FROM blocks), (SELECT count(*) FROM times))") == 4)
 
         await own.until(sealed)
         assert (await own.ask("list", **wanted))["spans"] == first["spans"]

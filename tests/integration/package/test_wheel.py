@@ -1,5 +1,6 @@
 """The wheel: installed into empty environments, run in another folder (newcomer M18, M19)."""
 
+import email
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import textwrap
 import venv
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -123,6 +125,17 @@ def test_newcomer_M19_a_worker_needs_two_packages(bare: Path, tmp_path: Path) ->
         )  # fmt: skip
     warned = [line for line in done.stderr.splitlines() if "Trigger waits" not in line]  # this engine has no cron
     assert (done.stdout, warned) == (f"42\nTrue {PACKAGE_VERSION}\n", [])
+
+
+def test_the_metadata_links_to_the_published_clients(wheel: Path) -> None:
+    with ZipFile(wheel) as packed:
+        (name,) = (each for each in packed.namelist() if each.endswith("METADATA"))
+        told = email.message_from_bytes(packed.read(name))
+    assert told.get_all("Project-URL") == [
+        "Published Python client, https://pypi.org/project/iii-sdk/",
+        "Published Node client, https://www.npmjs.com/package/iii-sdk",
+    ]
+    assert told["License-Expression"] == "Apache-2.0"
 
 
 @pytest.mark.parametrize("command", [["iii"], ["iii", "worker", "list"], ["python", "-m", "iii"]], ids="-".join)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from iii.modules.pubsub.config import PubSubConfig
 from iii.modules.pubsub.module import PubSub
 from iii.protocol.start_failure import StartFailure
 from iii.storage.adapter import AdapterConfig
+from iii.storage.redis_channels import RedisChannels
 from tests.integration.own_engine import OwnEngine
 from tests.integration.server.raw_socket import RawSocket
 from tests.integration.server.waiting import until
@@ -183,11 +185,44 @@ async def test_04_check_56_two_engines_share_topics_through_redis(open_square: O
             heard.append((name, data))
 
         await square.subscribe("t", note)
+    await until(lambda: redis_server.subscribers("t") == 2)
     await first.publish("t", 1)
     await until(lambda: sorted(heard) == [("first", 1), ("second", 1)])
     await second.publish("t", 2)
     await until(lambda: sorted(heard)[1::2] == [("first", 2), ("second", 2)])
     assert len(heard) == 4
+
+
+async def test_17_6_the_trace_goes_over_redis_beside_the_message(open_square: Open, redis_server: RedisServer) -> None:
+    adapter = AdapterConfig(name="redis", config={"redis_url": redis_server.url})
+    near, far = await open_square(adapter), await open_square(adapter)
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    heard: list[bytes] = []
+    published_engine = RedisChannels(redis_server.url, lambda _, message: heard.append(message), lambda: None)
+    await published_engine.open()
+    try:
+        published_engine.subscribe("t")
+        async with (
+            await RawSocket.greeted(far.listener.port) as subscriber,
+            await RawSocket.greeted(near.listener.port) as publisher,
+        ):
+            subscriber.say({"type": "registerfunction", "id": "raw::sub"})
+            trigger = {"id": "t", "trigger_type": "subscribe", "function_id": "raw::sub", "config": {"topic": "t"}}
+            subscriber.say({"type": "registertrigger", **trigger})
+            await until(lambda: redis_server.subscribers("t") == 2)
+            publish = {"type": "invokefunction", "function_id": "publish"}
+            publisher.say({**publish, "data": {"topic": "t", "data": {"n": 0}}})
+            publisher.say({**publish, "data": {"topic": "t", "data": {"n": 1}}, "traceparent": trace, "baggage": "k=v"})
+            calls: list[dict[str, Any]] = []
+            while len(calls) < 2:
+                message = await subscriber.json(60)
+                calls += [message] if message["type"] == "invokefunction" else []
+        assert [(each["data"], each.get("traceparent"), each.get("baggage")) for each in calls] == [
+            ({"n": 0}, None, None), ({"n": 1}, trace, "k=v"),
+        ]  # fmt: skip
+        await until(lambda: [json.loads(each) for each in heard] == [{"n": 0}, {"n": 1}])
+    finally:
+        await published_engine.close()
 
 
 async def test_W7_workers_that_come_and_go_are_a_topic(square: Square) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.queue.house import Calls, Open, eventually, fails
+from tests.integration.queue.house import DEADLINE_S, Calls, Open, eventually, fails
 from tests.integration.server.waiting import until
+from tests.machine import scaled
 
 Name = Callable[[str], str]
 
@@ -93,7 +94,8 @@ async def test_attempts_then_dead_letter_then_redrive(
     receipt = await house.enqueue("f", {"a": 1}, name("work"))
     (letter,) = await house.dead(name("work"), 1)
     await calls.count(attempts)
-    assert all(pause - 1 <= gap < pause + 150 for gap, pause in zip(calls.gaps_ms(), pauses, strict=True))
+    assert all(pause - 1 <= gap for gap, pause in zip(calls.gaps_ms(), pauses, strict=True))
+    assert min(gap - pause for gap, pause in zip(calls.gaps_ms(), pauses, strict=True)) < scaled(0.15) * 1000
     assert letter["id"] == receipt
     assert letter["payload"] == {"a": 1}
     assert letter["error"]
@@ -192,7 +194,8 @@ async def test_function_that_hangs(adapter: dict[str, Any], open_house: Open, na
     calls.handler = lambda data: forever.wait() if len(calls.seen) == 1 else None
     await house.enqueue("f", 1, name("work"))
     await calls.count(2)
-    assert 299 <= calls.gaps_ms()[0] < 900
+    # Its time begins before the handler's does; and it is not the 30 s of a queue that says nothing
+    assert 100 <= calls.gaps_ms()[0] < 300 + scaled(2) * 1000
     await house.empty(name("work"))
     forever.set()
 
@@ -209,7 +212,7 @@ async def test_worker_that_leaves_in_the_middle(adapter: dict[str, Any], open_ho
 
     first.register_function("f", hangs)
     await house.enqueue("f", {"a": 1}, name("work"))
-    await asyncio.wait_for(started.wait(), 5)
+    await asyncio.wait_for(started.wait(), DEADLINE_S)
     for session in list(house.engine.roster.connections.values()):
         if session.info.name == "worker 1":
             session.link.abort()
@@ -354,8 +357,8 @@ async def test_engine_that_begins_again(adapter: dict[str, Any], keeper: str, op
     house.worker.register_function("f", hangs)
     for number in range(3):
         await house.enqueue("f", number, name("work"))
-    await asyncio.wait_for(started.wait(), 5)
-    await asyncio.wait_for(house.close(), 15)
+    await asyncio.wait_for(started.wait(), DEADLINE_S)
+    await asyncio.wait_for(house.close(), DEADLINE_S)
     again = await open_house(adapter, queue_configs=settings)
     calls = Calls(again.worker, "f")
     await calls.count(3)

@@ -20,6 +20,7 @@ from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.jobs.schema import MIGRATIONS
 from iii.modules.queue.module import Queue
 from iii.protocol.start_failure import StartFailure
+from iii.server.clock import LoopClock
 from iii.testing import MemoryEngine
 
 JOBS = 120
@@ -27,16 +28,6 @@ MANY = 600
 PAGE_BYTES = 4096
 ROWS_ON_A_PAGE = 40
 DEADLINE_S = 60.0
-
-
-class LoopClock:
-    now = staticmethod(time.monotonic)
-
-    def time_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_at(when, callback)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +62,8 @@ def written(path: Path, jobs: int) -> Path:
 
 class House:
     def __init__(self, folder: Path, kind: dict[str, Any]) -> None:
-        self.engine = MemoryEngine(LoopClock(), modules=[EngineFunctions], spawn=asyncio.ensure_future)  # type: ignore[arg-type]
+        clock: Any = LoopClock(asyncio.get_running_loop())
+        self.engine = MemoryEngine(clock, modules=[EngineFunctions], spawn=asyncio.ensure_future)
         adapter = {"name": "builtin", "config": {"store_method": "file_based", "file_path": str(folder)}}
         config = msgspec.convert({"queue_configs": {"q": kind}, "adapter": adapter}, QueueConfig)
         self.queue = Queue(self.engine.core, config)

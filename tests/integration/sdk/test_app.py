@@ -14,7 +14,7 @@ import iii
 from iii.modules.pubsub.module import PubSub
 from tests.integration.own_engine import OwnEngine
 
-QUIET: Any = {"enable_metrics_reporting": False, "otel": {"enabled": False}, "connect_timeout_ms": 200}
+QUIET: Any = {"enable_metrics_reporting": False, "otel": {"enabled": False}}
 
 
 @pytest_asyncio.fixture
@@ -235,7 +235,8 @@ async def test_11_check_5_replicas_of_apps_and_of_those_they_include(house: OwnE
     }  # fmt: skip
 
 
-async def test_without_an_engine_it_starts_after_its_wait(app: iii.App, caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_an_engine_it_starts_after_its_wait(caplog: pytest.LogCaptureFixture) -> None:
+    app = iii.App("orders", options=iii.InitOptions(**QUIET, connect_timeout_ms=200))
     started: list[bool] = []
     app.on_start(lambda: started.append(True))
     async with app.connect("ws://127.0.0.1:9"):

@@ -11,7 +11,7 @@ from tests.integration.sdk.fake_engine import DEADLINE_S, FakeEngine
 
 HEAD = """
 import asyncio, os, signal, sys, threading, time, iii
-OPTIONS = iii.InitOptions(enable_metrics_reporting=False, invocation_timeout_ms=5000)
+OPTIONS = iii.InitOptions(enable_metrics_reporting=False, invocation_timeout_ms=30_000)
 VOID = iii.TriggerAction.Void()
 
 def refused(action):
@@ -374,7 +374,7 @@ def test_attack_4_a_child_of_a_handler_has_its_own_worker_and_shuts_it_down(engi
             return status(child)
 
         worker.register_function("forks", forks)
-        assert worker.trigger({"function_id": "forks", "timeout_ms": 20_000}) == 6
+        assert worker.trigger({"function_id": "forks", "timeout_ms": 60_000}) == 6
         worker.shutdown()
         """,
         engine,

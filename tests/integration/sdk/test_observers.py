@@ -89,7 +89,7 @@ def test_28_check_2_a_worker_that_observes_nothing_announces_no_observers(
 ) -> None:
     connection = engine.connection()
     assert [each["features"] for each in announcements(connection)] == [
-        ["large-messages.v1", "cancel.v1", "drain.v1", "traces.v1"]
+        ["large-messages.v1", "cancel.v1", "drain.v1", "traces.v1", "traces.v2", "batch.v1"]
     ]
     worker.observe("f", "g", observer_id="one")
     worker.observe("f", "g", observer_id="two")
@@ -100,6 +100,8 @@ def test_28_check_2_a_worker_that_observes_nothing_announces_no_observers(
         "cancel.v1",
         "drain.v1",
         "traces.v1",
+        "traces.v2",
+        "batch.v1",
         "observe.v1",
     ]
 

@@ -1,7 +1,10 @@
 """Sockets that the SDK opens: never to itself, never in a server's way, never after a redirect (core 5, 11)."""
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -147,3 +150,21 @@ def test_bugs_11_credentials_of_the_address_are_in_no_log_line(
     assert "Connected to" in caplog.text
     assert "giving up (address=" in caplog.text
     assert "s3cret" not in caplog.text + str(refused.value) + repr(worker)
+
+
+_DRAW = """
+import ctypes
+import iii
+try:
+    iii.register_worker("ws://127.0.0.1:1", iii.InitOptions(reconnection_config=iii.ReconnectionConfig(max_retries=0)))
+except ConnectionError:
+    print(ctypes.CDLL(None).rand())
+"""
+
+
+def test_masks_of_large_frames_and_of_batches_differ_from_process_to_process() -> None:
+    """RFC 6455 §5.3: picows draws them from the C library, which begins with the same number everywhere."""
+    environment = {**os.environ, "OTEL_ENABLED": "off"}
+    command = [sys.executable, "-c", _DRAW]
+    drawn = [subprocess.run(command, env=environment, capture_output=True, text=True).stdout for _ in range(2)]
+    assert len({*drawn, "1804289383\n", "", "\n"}) == 5, drawn

@@ -302,6 +302,51 @@ def test_sigterm_after_the_last_shutdown_ends_as_ever(engine: FakeEngine, start:
     assert process.wait(DEADLINE_S) == -signal.SIGTERM
 
 
+STRUCK = """
+import asyncio, logging, os, signal, sys, iii, {loop}
+left = [1]
+def struck():
+    while left:
+        os.kill(os.getpid(), left.pop() * signal.SIGTERM)
+def leave(number, frame):
+    sys.exit(42)
+async def main() -> None:
+    async with iii.connect_worker(sys.argv[1]) as worker:
+        signal.signal(signal.SIGTERM, leave)
+        @worker.function("f")
+        async def f(data: object) -> None:
+            {handler}
+        await asyncio.Event().wait()
+{loop}.run(main())
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize(
+    "handler",
+    [
+        "struck()",
+        "await asyncio.sleep(0); struck()",
+        "logging.getLogger('iii.sdk').addFilter(lambda _: struck()); 1 / 0",
+    ],
+    ids=["handler", "handler that waits", "log filter"],
+)
+def test_an_exit_of_the_program_that_strikes_in_a_handler_ends_the_process(
+    engine: FakeEngine, loop: str, handler: str
+) -> None:
+    """09 §3.3: the program's own handler of SIGTERM raises it; a call was answered with it, and the process stayed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STRUCK.format(loop=loop, handler=handler), engine.url],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        connection = engine.connection()
+        connection.message("registerfunction", id="f")
+        connection.send({"type": "invokefunction", "function_id": "f", "data": None, "invocation_id": "i"})
+        _, complaints = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 42, complaints
+
+
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_bugs_8a_sigterm_ends_a_native_worker_in_order(engine: FakeEngine, loop: str) -> None:
     program = f"""

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 import iii
+from iii.protocol.batch import hot_messages_of_engine
+from iii.sdk import inbound
 from tests.integration.sdk.connecting import FAST
 from tests.processes import EngineProcess, environment
 
@@ -185,3 +187,45 @@ def test_newcomer_f_the_engine_tells_a_killed_worker_from_one_that_leaves(proces
     assert f'{lost}"killed"' in log
     assert 'functions: "mortal::f"' in log
     assert log.count(lost) == 1
+
+
+def test_29_1_many_calls_share_frames_both_ways(
+    connect: Callable[..., iii.Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ends of 500 calls at once, with handlers that wait and that do not; strings with line breaks, too."""
+    shared: list[int] = []
+
+    def counting(frame: bytes) -> Any:
+        shared.append(frame.count(b"\n"))
+        return hot_messages_of_engine(frame)
+
+    monkeypatch.setattr(inbound, "hot_messages_of_engine", counting)
+    server, caller = connect(worker_name="server"), connect(worker_name="caller")
+
+    @server.function("batched::echo")
+    async def echo(value: Any) -> Any:
+        return value
+
+    @server.function("batched::later")
+    async def later(value: Any) -> Any:
+        await asyncio.sleep(0)
+        return value
+
+    until(lambda: "batched::later" in {each.function_id for each in caller.list_functions()}, "the functions")
+
+    @caller.function("batched::drive")
+    async def drive(_: Any) -> list[Any]:
+        calls = [
+            caller.trigger_async(
+                {"function_id": name, "payload": {"number": number, "text": "a\nb"}, "timeout_ms": 60_000}
+            )
+            for number in range(250)
+            for name in ("batched::echo", "batched::later")
+        ]
+        return await asyncio.gather(*calls)
+
+    until(lambda: "batched::drive" in {each.function_id for each in server.list_functions()}, "the caller's function")
+    answers = server.trigger({"function_id": "batched::drive", "payload": None, "timeout_ms": 60_000})
+    assert [each["number"] for each in answers] == [number for number in range(250) for _ in range(2)]
+    assert {each["text"] for each in answers} == {"a\nb"}
+    assert sum(shared) > 500, "most of the calls and answers came with others"

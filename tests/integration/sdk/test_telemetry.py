@@ -235,13 +235,14 @@ def test_08_check_60_spans_travel_as_frames_on_their_own_socket(
 
 def test_17_9_only_an_engine_that_reads_compact_frames_gets_them(engine: FakeEngine, connect: Connect) -> None:
     """And only for its own workers: whoever gets the telemetry of those of others did not see the payloads."""
-    engine.features = ["traces.v1"]
+    engine.features = ["traces.v1", "traces.v2"]
     near = connect(worker_name="near", otel=FAST_OTEL)
     near.register_function("work", lambda data: data)
     socket = engine.telemetry_socket()
     connection = engine.connection(1)
     answer = connection.invoke("work", 5, traceparent=TRACEPARENT)
-    engine.wait(lambda: compact_frames(socket))
+    engine.wait(lambda: compact_frames(connection))
+    assert compact_frames(socket) == 0
     assert (answer["result"], "traceparent" in answer) == (5, False)
 
     far = connect(worker_name="far", otel={**FAST_OTEL, "engine_ws_url": engine.url})

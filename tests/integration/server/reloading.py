@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,8 +22,9 @@ Run: TypeAlias = "Callable[[str], Coroutine[Any, Any, Reloading]]"
 class Reloading:
     """`text` may name `FREE`, which is a port of the worker listener that stays."""
 
-    def __init__(self, path: Path, text: str) -> None:
+    def __init__(self, path: Path, text: str, environment: Mapping[str, str] | None = None) -> None:
         self.path = path
+        self._environment = environment or {}
         path.write_text(text)
         config = self.load()
         self.server = EngineServer(config)
@@ -32,7 +33,7 @@ class Reloading:
         self._workers: list[iii.Worker] = []
 
     def load(self, stored: Stored | None = None) -> config_file.ServerConfig:
-        return config_file.load(self.path, environment={}, stored=stored)
+        return config_file.load(self.path, environment=self._environment, stored=stored)
 
     async def start(self) -> None:
         self.reload.attach()

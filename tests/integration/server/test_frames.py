@@ -1,7 +1,10 @@
 """Frames of a connection on `/` (01 §2, §3.1, §4)."""
 
 import asyncio
+import json
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -269,3 +272,44 @@ async def test_a_new_read_buffer_breaks_and_ends_like_the_first(listener: Listen
                 assert (await worker.frame()).close_code == 1002
             assert await worker.ended() == b""
             await until(lambda: not engine.roster.connections)
+
+
+def batch(*messages: Mapping[str, object]) -> bytes:
+    return b"".join(b"\n" + json.dumps(message).encode() for message in messages)
+
+
+async def test_29_1_batches_wait_in_order_while_reading_is_paused(worker: RawSocket, engine: Engine) -> None:
+    """After 250 registrations others have a turn: in the midst of a batch, with further frames behind it."""
+    announcement = {"runtime": "python", "version": "0.25.0", "name": "batches", "features": ["batch.v1"]}
+    worker.say(
+        {
+            "type": "invokefunction", "function_id": "engine::workers::register", "data": announcement,
+            "action": {"type": "void"},
+        }
+    )  # fmt: skip
+    ids = [f"svc::f{number}" for number in range(400)]
+    for start in range(0, len(ids), 100):
+        worker.say(batch(*[{"type": "registerfunction", "id": each} for each in ids[start : start + 100]]))
+        last = ids[start + 99]
+        worker.say(batch({"type": "invokefunction", "function_id": last, "data": start}, {"type": "ping"}))
+    seen: list[dict[str, Any]] = []
+    while len(seen) < 8:  # the engine answers with batches, too
+        text = (await worker.frame()).payload
+        seen += [json.loads(each) for each in text.split(b"\n") if each]
+    assert [each["type"] for each in seen] == ["invokefunction", "pong"] * 4
+    assert [each["data"] for each in seen[::2]] == [0, 100, 200, 300]
+    assert {each["function_id"] for each in seen[::2]} == {ids[99], ids[199], ids[299], ids[399]}
+
+
+async def test_29_1_a_batch_before_the_close_counts(worker: RawSocket, engine: Engine) -> None:
+    worker.say(batch({"type": "ping"}, {"type": "ping"}))
+    worker.say((1000).to_bytes(2, "big"), CLOSE)
+    assert [(await worker.json())["type"] for _ in range(2)] == ["pong", "pong"]
+    assert (await worker.frame()).close_code == 1000
+
+
+async def test_29_1_what_came_before_a_bad_frame_counts_however_much_it_is(worker: RawSocket) -> None:
+    worker.say({"type": "pong", "x": "y" * 4 * READ_AT_ONCE_BYTES})  # then all of the rest is one read
+    worker.write(client_frame(b"\nx" * 600 + batch({"type": "ping"})) + b"\xf1\x80\0\0\0\0")
+    assert await worker.json() == {"type": "pong"}
+    assert (await worker.frame()).close_code == 1002

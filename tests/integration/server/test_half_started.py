@@ -94,7 +94,7 @@ async def test_durable_M3_bugs_13_whatever_step_of_a_start_fails_the_stop_is_cle
         (module,) = (each for part in server.parts for each in [part.module] if each.name == name)
         start = type(module).start
         with failing(start, step) as calls:
-            error = await asyncio.wait_for(_failure_of(server), 5)
+            error = await asyncio.wait_for(_failure_of(server), 60)
         if error is not None:
             assert error.startswith(f"iii.yaml:{2 if name == WORKER_MANAGER.name else 3}: workers[")
             assert f" ({name}): " in error
@@ -153,8 +153,10 @@ async def test_L4_a_start_that_is_cancelled_at_any_of_its_waits_leaves_nothing(
         assert all(task.done() for task in left), (left, waits[-1:])
         ours = [record for record in caplog.records if record.name.startswith(("iii", "asyncio"))]
         assert not [record for record in ours if record.levelno >= logging.ERROR], waits[-1:]
-        after = {thread for thread in threading.enumerate() if thread.name.startswith("iii ")}
-        assert after <= before, waits[-1:]
+        for thread in set(threading.enumerate()) - before:
+            if thread.name.startswith("iii "):
+                await asyncio.to_thread(thread.join, 60)
+                assert not thread.is_alive(), waits[-1:]
 
 
 async def _failure_of(server: EngineServer) -> str | None:

@@ -60,7 +60,7 @@ async def test_01_check_03_silence_and_half_a_head_end_at_the_deadline(open_list
     ):
         half.write(upgrade_request()[:40])
         started = time.monotonic()
-        assert not any(await asyncio.gather(silent.ended(2), half.ended(2)))
+        assert not any(await asyncio.gather(silent.ended(), half.ended()))
         assert time.monotonic() - started >= 0.25
         async with await RawSocket.greeted(listener.port):
             pass
@@ -74,7 +74,7 @@ async def test_01_check_03_the_deadline_is_not_prolonged_by_dripping_bytes(open_
     listener = await open_listener(handshake_timeout_ms=300)
     async with await RawSocket.connect(listener.port) as client:
         request = iter(upgrade_request(X_Long="x" * 500))
-        ended = asyncio.create_task(client.ended(2))
+        ended = asyncio.create_task(client.ended())
         started = time.monotonic()
         while not ended.done():
             client.write(bytes((next(request),)))
@@ -97,7 +97,7 @@ async def test_01_check_04_at_shutdown_a_kept_connection_is_closed_at_once(liste
         idle.write(b"GET /nope HTTP/1.1\r\nHost: engine\r\n\r\n")
         await idle.answer()
         listener.stop_accepting()
-        assert not any(await asyncio.gather(idle.ended(1), silent.ended(1)))
+        assert not any(await asyncio.gather(idle.ended(5), silent.ended(5)))
 
 
 @pytest.mark.parametrize(

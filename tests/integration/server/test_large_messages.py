@@ -127,7 +127,7 @@ async def test_a_reading_process_that_dies_costs_nothing(caplog: pytest.LogCaptu
     assert "Process that reads large texts failed" in caplog.text
     assert isinstance(await read(call(b"[" * LARGE)), Undecodable)  # by the next one
     reader.close()
-    await until(lambda: not readers(), 30)
+    await until(lambda: not readers())
 
 
 def readers() -> list[psutil.Process]:
@@ -208,10 +208,10 @@ async def test_who_waits_is_told_when_the_engine_stops(caplog: pytest.LogCapture
     reader, results = LargeMessages(), list[object]()
     for _ in range(5):
         reader.read(call(b"[" + b"[[[[[[[[[[]]]]]]]]]]," * (MIB // 3) + b"1]"), results.append)
-    await until(readers, 30)
+    await until(readers)
     reader.close()
-    await until(lambda: len(results) == 5, 30)
-    await until(lambda: not readers(), 30)
+    await until(lambda: len(results) == 5)
+    await until(lambda: not readers())
     assert not caplog.records
 
 

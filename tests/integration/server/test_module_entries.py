@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import pytest
 import pytest_asyncio
 
 import iii
+from iii.modules.configuration.entries import VALUE_NOT_LOADED
 from iii.server.catalogue import CATALOGUE
-from iii.server.stored_settings import schema_of
+from iii.server.config_file import ServerConfig
+from iii.server.stored_settings import Stored, schema_of
 from tests.integration.server.reloading import Reloading
 from tests.integration.server.test_reload import HEAD, http, route
 from tests.integration.server.waiting import until
@@ -42,11 +45,11 @@ def written() -> bool:
     return FOLDER.exists()
 
 
-async def running(engines: list[Reloading], text: str) -> Reloading:
+async def running(engines: list[Reloading], text: str, **environment: str) -> Reloading:
     """One engine after the other in the same folder."""
     while engines:
         await engines.pop().stop()
-    engine = Reloading(Path("config.yaml"), text)
+    engine = Reloading(Path("config.yaml"), text, environment)
     engines.append(engine)
     await engine.start()
     return engine
@@ -96,6 +99,87 @@ async def test_C7_a_set_value_hides_the_block_until_it_is_deleted(
     await until(lambda: engine.module("iii-state").config.max_value_bytes == 8)
     assert await engine.write(text)
     assert (await engine.call("configuration::get", id="state"))["value"] == {"max_value_bytes": 7}
+
+
+async def test_18_s2_1_a_secret_of_the_file_stays_a_placeholder(
+    engines: list[Reloading], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read filled, changed and set, as a page of the console does; what is stored and told has the placeholder."""
+    secret = {"WORD": "hunter2hunter2", "PIN": "0x10"}
+    for name, value in secret.items():
+        monkeypatch.setenv(name, value)
+    text = (
+        HEAD
+        + "  - {name: iii-http, config: {port: 0, not_found_function: '${WORD}', default_timeout: 9, host: ${PLACE:localhost}}}\n"
+    )
+    engine = await running(engines, text, **secret)
+    read = (await engine.call("configuration::get", id="http"))["value"]
+    assert read["not_found_function"] == "hunter2hunter2"
+    changed = await set_to(engine, "http", {**read, "default_timeout": 5})
+    await until(lambda: engine.module("iii-http").config.default_timeout == 5)
+    assert changed["new_value"] == changed["old_value"] | {"default_timeout": 5}
+    assert changed["old_value"] == {
+        "port": 0, "not_found_function": "${WORD}", "default_timeout": 9, "host": "${PLACE:localhost}",
+    }  # fmt: skip
+    assert "hunter2" not in (FOLDER / "iii-http.yaml").read_text()
+    assert engine.module("iii-http").config.not_found_function == "hunter2hunter2"
+    with pytest.raises(iii.InvocationError) as refused:
+        await set_to(engine, "http", {"port": "${WORD}"})
+    assert refused.value.message == 'schema validation failed: port: expected a whole number, got "${WORD}"'
+
+
+async def test_18_s3_3_a_start_says_once_what_is_hidden_and_tells_no_secret(
+    engines: list[Reloading], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORD", "hunter2hunter2")
+    write_entry(not_found_function="${WORD}", default_timeout=7)
+    (FOLDER / "iii-state.yaml").write_text(
+        json.dumps({"id": "iii-state", "name": "x", "value": {"max_value_bytes": "${WORD}"}})
+    )
+    text = HEAD + "  - {name: iii-http, config: {port: 0}}\n  - {name: iii-state, config: {max_value_bytes: 7}}\n"
+    engine = await running(engines, text, WORD="hunter2hunter2")
+    warnings = "\n".join(engine.load().warnings)
+    assert warnings.count("hidden by") == 1
+    assert 'max_value_bytes: expected a whole number, got "${WORD}"' in warnings
+    await set_to(engine, "http", {"port": 0, "default_timeout": 8})
+    await until(lambda: engine.module("iii-http").config.default_timeout == 8)
+    assert caplog.text.count("hidden by config/iii-http.yaml") == 1, "by the reload, not by the start"
+    assert "hunter2" not in caplog.text
+
+
+async def test_18_s3_3_what_is_set_back_while_a_reload_is_at_work_counts(
+    engines: list[Reloading], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reload has read the value before already."""
+    has_read, may_go_on, ends = threading.Event(), threading.Event(), list[int]()
+    load = Reloading.load
+
+    def held(engine: Reloading, stored: Stored | None = None) -> ServerConfig:
+        config = load(engine, stored)
+        if stored:
+            has_read.set()
+            may_go_on.wait(60)
+        return config
+
+    monkeypatch.setattr(Reloading, "load", held)
+    engine = await running(engines, HEAD + "  - {name: iii-state, config: {max_value_bytes: 7}}\n")
+    engine.reload.ended.subscribe(lambda: ends.append(engine.module("iii-state").config.max_value_bytes))
+    await set_to(engine, "state", {"max_value_bytes": 9})
+    await until(has_read.is_set)
+    await engine.call("configuration::delete", id="state")
+    may_go_on.set()
+    await until(lambda: len(ends) == 2)
+    assert ends == [9, 7]
+
+
+async def test_18_s2_3_the_log_says_which_variable_of_stored_settings_is_not_set(
+    engines: list[Reloading], caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = await running(engines, HEAD + "  - {name: iii-state, config: {max_value_bytes: 7}}\n")
+    await set_to(engine, "state", {"max_value_bytes": "${NOT_SET_ANYWHERE}"})
+    (told,) = [record for record in caplog.records if vars(record).get("event") == VALUE_NOT_LOADED.name]
+    assert vars(told)["fields"] == {"configuration": "iii-state", "reason": "not set: NOT_SET_ANYWHERE"}
+    assert engine.module("iii-state").config.max_value_bytes == 7
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ async def test_4_2_a_close_without_an_answer_ends_after_a_second(worker: RawSock
     session = session_of(engine)
     session.link.close(1012)
     assert (await worker.frame()).close_code == 1012
-    assert await worker.ended(2) == b""
+    assert await worker.ended() == b""
     await until(lambda: session.ended)
 
 

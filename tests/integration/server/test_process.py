@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from iii.server.listener import Listener
 from iii.server.process import EngineServer
 from iii.server.worker_manager import WorkerManager
 from tests.integration.server.raw_socket import CLOSE, RawSocket
-from tests.processes import free_port
+from tests.processes import environment, free_port
 
 TEXT = """\
 registration_namespace_grace_ms: 1234
@@ -111,6 +113,9 @@ async def test_L2_a_listener_that_cannot_bind_stops_the_start(
             await RawSocket.connect(first.listener.port)
 
 
+LIMIT_S = 0.3  # also for the modules that do stop, on a loaded machine
+
+
 async def _forever(module: object) -> None:
     await asyncio.Event().wait()
 
@@ -120,7 +125,7 @@ async def _deaf_forever(module: object) -> None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            return await asyncio.sleep(0.2)
+            return await asyncio.sleep(2 * LIMIT_S)
 
 
 @pytest.mark.parametrize("step", ["quiet", "stop"])
@@ -133,7 +138,7 @@ async def test_L4_http_S1_a_module_that_does_not_stop_in_time_keeps_no_other_fro
     stuck: Callable[[object], Coroutine[Any, Any, None]],
 ) -> None:
     for limit in ("QUIET_S", "PORTS_STOP_S", "MODULES_STOP_S"):
-        monkeypatch.setattr(process, limit, 0.05)
+        monkeypatch.setattr(process, limit, LIMIT_S)
     stopped: list[str] = []
 
     async def stop(module: EngineFunctions) -> None:
@@ -151,9 +156,40 @@ async def test_L4_http_S1_a_module_that_does_not_stop_in_time_keeps_no_other_fro
     assert stopped == ["iii-engine-functions"]
     (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
     assert record.event == "module.stop_overdue"  # type: ignore[attr-defined]
-    assert record.fields == {"module": "iii-observability", "step": step, "limit_s": 0.05}  # type: ignore[attr-defined]
+    assert record.fields == {"module": "iii-observability", "step": step, "limit_s": LIMIT_S}  # type: ignore[attr-defined]
 
 
 def test_L4_the_steps_of_a_stop_fit_into_its_limit() -> None:
     steps = (part.QUIET_S, process.PORTS_STOP_S, process.MODULES_STOP_S, process.WORKERS_STOP_S)
     assert sum(steps) < process.STOP_S
+
+
+_WATCHED = """
+import gc, os, signal, sys, threading, time
+from iii.cli import main
+
+def watch():
+    while not (gc.isenabled() and gc.get_freeze_count()):
+        time.sleep(0.01)
+    print(gc.get_threshold()[0])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=watch, daemon=True).start()
+sys.exit(main(["-c", sys.argv[1]]))
+"""
+
+
+def test_24_s12_the_collector_of_cycles_works_once_all_modules_run(tmp_path: Path) -> None:
+    """The start does without it; an engine that went on so would grow without end."""
+    path = tmp_path / "config.yaml"
+    path.write_text("workers: [{name: iii-worker-manager, config: {port: 0}}]")
+    done = subprocess.run(
+        [sys.executable, "-c", _WATCHED, str(path)],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "10000\n", done.stderr

@@ -84,7 +84,7 @@ async def test_07_8_4_a_signal_ends_the_engine_orderly(process: EngineProcess, n
         async with await RawSocket.greeted(process.port) as worker, await RawSocket.connect(process.port) as silent:
             process.send_signal(number)
             assert (await worker.frame()).close_code == 1012
-            assert await silent.ended(1) == b""
+            assert await silent.ended(5) == b""
             worker.say((1012).to_bytes(2, "big"), CLOSE)
             assert await worker.ended() == b""
         assert await asyncio.to_thread(process.wait) == 0

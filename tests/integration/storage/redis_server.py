@@ -53,6 +53,13 @@ class RedisServer:
             assert time.monotonic() < deadline, "redis-server does not answer"
             time.sleep(0.01)
 
+    def subscribers(self, channel: str) -> int:
+        """Connections that have subscribed to it by now."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=START_S) as asking:
+            asking.sendall(f"PUBSUB NUMSUB {channel}\r\n".encode())
+            said = asking.makefile("rb")
+            return int([said.readline() for _ in range(4)][-1][1:])
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()

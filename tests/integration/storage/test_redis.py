@@ -115,6 +115,15 @@ async def test_a_server_that_does_not_answer_ends_the_start(monkeypatch: pytest.
     server.close()
 
 
+async def test_17_6_only_engines_themselves_give_notices() -> None:
+    """Whoever may publish could else give the messages of others another trace and baggage."""
+    channels = RedisChannels("redis://127.0.0.1:1", lambda *message: None, lambda: None)
+    told: list[str] = []
+    channels.publish("iii::alive", b"{}", lambda _, error: told.append(str(error)))
+    channels.publish("iii::alive", b"{}")
+    assert told == ["'iii::alive' is for notices of engines; choose another name"]
+
+
 async def test_05_check_64_messages_arrive_in_order_and_a_gap_is_told(redis_server: RedisServer) -> None:
     heard: list[tuple[str, bytes]] = []
     gaps: list[bool] = []

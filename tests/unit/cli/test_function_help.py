@@ -50,6 +50,26 @@ def test_a_parameter_table(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_members_of_members_are_shown_as_far_as_a_person_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    action = {"type": "object", "properties": {"url": {"type": "string"}, "next": {"$ref": "#/$defs/Rule"}}}
+    rule = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "action": {"anyOf": [{"type": "null"}, action]}},
+        "required": ["name"],
+    }
+    schema = {
+        "type": "object",
+        "properties": {"rule": {"$ref": "#/$defs/Rule"}},
+        "required": ["rule"],
+        "$defs": {"Rule": rule},
+    }
+    lines = printed(capsys, request_schema=schema)
+    assert "usage: iii trigger math::add rule=…" in lines
+    assert [line.split()[0] for line in lines[6:]] == [
+        "rule", "rule.name", "rule.action", "rule.action.url", "rule.action.next",
+    ]  # fmt: skip
+
+
 def test_the_schema_of_a_reference_is_followed(capsys: pytest.CaptureFixture[str]) -> None:
     schema = {"$ref": "#/$defs/Add", "$defs": {"Add": {"type": "object", "properties": {"a": {"type": "integer"}}}}}
     assert "usage: iii trigger math::add [KEY=VALUE …]" in printed(capsys, request_format=schema)

@@ -1,5 +1,6 @@
 """Usage of the `iii` command: help, hints, exit codes; no engine needed (07 §8.1, §8.4)."""
 
+import gc
 import io
 import json
 import os
@@ -221,6 +222,12 @@ def test_hot_options_load_nothing_heavy(arguments: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr.splitlines()[-1:] in ([], ["Try 'iii --help'."])
+
+
+def test_24_s12_a_start_that_fails_leaves_the_collector_of_cycles_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-c", "/nowhere/at/all.yaml"]) == 1
+    assert gc.isenabled()
+    assert "/nowhere" in capsys.readouterr().err
 
 
 def test_output_that_a_terminal_cannot_show_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+from iii.console.audit import Audit
 from iii.console.config import ConsoleConfig
 from iii.console.door import EngineDoor
+from iii.console.engine_place import EnginePlace
 from iii.console.outside_entrance import OutsideEntrance
-from iii.console.serving import ConsoleServer, EnginePlace
+from iii.console.serving import ConsoleServer
 from iii.console.sessions import Sessions
 from iii.console.visitor import Visitor, new_csrf
+from iii.net.listening import listen
 from iii.protocol.limits import CONSOLE_SESSIONS
 
 
@@ -74,10 +77,10 @@ async def test_a_login_ends_though_nobody_asks_anything() -> None:
     """23 §3: a page that only listens is told."""
     entrance = OutsideEntrance(cast("EngineDoor", None), None)
     config = ConsoleConfig(port=0, session_seconds=0)
-    server = ConsoleServer(config, entrance, lambda: EnginePlace("module", "", "", None, None))
+    server = ConsoleServer(config, entrance, lambda: EnginePlace("module", "", "", None, None), Audit())
     mine, ended = visitor(), asyncio.Event()
     mine.when_ended(ended.set)
-    await server.open()
+    await server.open(await listen(config.host, 0))
     try:
         server.sessions.begin(mine)
         async with asyncio.timeout(60):

@@ -28,7 +28,14 @@ def test_01_check_1_the_greeting_comes_first(engine: MemoryEngine) -> None:
     worker = engine.connect(announce=False)
     (greeting,) = worker.heard()
     assert set(greeting) == {"type", "worker_id", "reattach_token", "features"}
-    assert greeting["features"] == ["observe.v1", "observe.v2", "local-dispatch.v1", "traces.v1"]  # N12
+    assert greeting["features"] == [
+        "observe.v1",
+        "observe.v2",
+        "local-dispatch.v1",
+        "traces.v1",
+        "traces.v2",
+        "batch.v1",
+    ]  # N12
     assert greeting["worker_id"] == worker.id
 
 

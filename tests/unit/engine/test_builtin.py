@@ -15,6 +15,7 @@ from msgspec import Raw, Struct
 from iii.engine.builtin import LATER, Later, builtin, declared_result
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
+from iii.engine.schema import json_schema
 from iii.protocol.errors import InvalidArguments, InvocationError
 from iii.protocol.limits import BUILTIN_REQUEST_BYTES, BUILTIN_VALUE_BYTES
 from iii.server.catalogue import CATALOGUE
@@ -510,6 +511,44 @@ def test_02_2_9_a_method_that_decodes_by_itself_says_what_it_expects(caller: Mem
 
 def test_02_2_9_an_answer_that_comes_later_is_described_without_the_delay(caller: MemoryWorker) -> None:
     assert info(caller, "desk::later")["response_schema"]["title"] == "Total"
+
+
+def test_24_s12_schemas_are_made_in_turns_once_the_engine_runs(engine: MemoryEngine) -> None:
+    """All at once they would hold the loop; before it serves they would hold up its start."""
+
+    class Order(Struct):
+        number: int
+
+    class Kitchen(Module):
+        name = "iii-kitchen"
+        description = "Dinner."
+
+        @builtin("kitchen::cook", spec="of this test")
+        def cook(self, request: Order) -> Total:
+            return Total(request.number)
+
+    Kitchen.cook.__annotations__["request"] = Order  # a class of this function, if annotations are texts
+    before = json_schema.cache_info().misses
+    engine.core.add_module(Kitchen(engine.core))
+    assert json_schema.cache_info().misses == before
+
+    steps = sum(1 for _ in engine.core.registry.making_schemas())
+
+    all_made = json_schema.cache_info().misses
+    assert all_made > before
+    assert steps >= 2 * len(list(engine.core.functions))
+    caller = engine.connect()
+    for function in engine.core.functions:
+        info(caller, function.id)
+    assert json_schema.cache_info().misses == all_made
+
+
+def test_24_s12_formats_of_the_same_method_are_equal_before_they_are_made(engine: MemoryEngine) -> None:
+    """A module that is started again changes nothing for who follows the list."""
+    first, second = ({each.id: each.formats for each in Desk(engine.core).functions()} for _ in range(2))
+
+    assert first == second
+    assert first["desk::add"] != first["desk::echo"]
 
 
 def test_a_method_without_docstring_has_no_description(engine: MemoryEngine, desk: Desk) -> None:

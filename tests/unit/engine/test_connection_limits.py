@@ -1,5 +1,8 @@
 """What one connection makes the engine keep is bounded in bytes (P6; core 10b, 10c)."""
 
+import sys
+
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -93,6 +96,33 @@ def test_P6_calls_that_wait_for_registrations_have_a_limit(engine: MemoryEngine,
     clock.advance(0.06)
     assert len(late.invocations()) == 2
     assert worker.session.waiting.take(LIMITS.waiting_bytes)  # nothing waits any more
+
+
+@pytest.mark.parametrize("member", ["metadata", "baggage"])
+def test_P6_whatever_a_call_that_waits_has_counts(engine: MemoryEngine, member: str) -> None:
+    engine.connect(announce=False, functions=["svc::late"])
+    worker = connect(engine)
+    sent = {"x": "y" * 1_400} if member == "metadata" else "x=" + "y" * 700  # for its target, and for its answer
+    calls = [worker.start_call("svc::late", **{member: sent}) for _ in range(3)]
+    assert [worker.answer_to(call) is None for call in calls] == [True, True, False]
+
+
+def test_29_1_a_call_that_waits_does_not_keep_the_others_of_its_frame(engine: MemoryEngine, clock: FakeClock) -> None:
+    """A frame of 16 KiB for each of 10,000 calls that are 50 bytes long would be more than twice the limit (P6)."""
+    late = engine.connect(announce=False, functions=["svc::late"])
+    worker = engine.connect(name="caller", features=["batch.v1"])
+    frame = b"".join(
+        [
+            b'\n{"type":"invokefunction","function_id":"svc::late","data":"%b","metadata":[1]}' % word
+            for word in (b"a", b"b" * 8_000)
+        ]
+    )
+    frame += b'\n{"type":"invokefunction","function_id":"svc::nobody","data":0}'
+    before = sys.getrefcount(frame)
+    worker.say(frame)
+    assert sys.getrefcount(frame) == before
+    clock.advance(0.06)
+    assert [each["metadata"] for each in late.invocations()] == [[1], [1]]
 
 
 def test_core_10c_one_workers_descriptions_do_not_break_the_list_of_others(engine: MemoryEngine) -> None:

@@ -243,7 +243,7 @@ def test_06_check_35_a_caller_gets_back_what_it_sent_and_its_target_what_is_vali
 def test_17_9_a_caller_that_knows_its_traces_gets_none_back(
     engine: MemoryEngine, worker: MemoryWorker, fails: bool
 ) -> None:
-    caller = engine.connect(name="quiet", features=["traces.v1"])
+    caller = engine.connect(name="quiet", features=["traces.v1", "traces.v2"])
     call = caller.start_call("svc::f", traceparent=TRACEPARENT, baggage="a=b")
     arrived = only(worker.invocations())
     assert (arrived["traceparent"], arrived["baggage"]) == (TRACEPARENT, "a=b,iii.function.id=svc::f")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Union
 import pytest
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from iii.engine.schema import json_schema
+from iii.engine.schema import LateSchema, json_schema, late_schema, made
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 
@@ -114,3 +114,21 @@ def test_a_type_that_contains_itself_can_be_followed() -> None:
 )
 def test_what_is_no_struct_is_described_in_place(annotation: Any, expected: dict[str, Any]) -> None:
     assert schema_of(annotation) == expected
+
+
+def test_24_s12_a_late_schema_is_made_when_it_is_asked_for_and_once() -> None:
+    class Gate(Struct):
+        width: int
+
+    before = json_schema.cache_info().misses
+    schemas = [late_schema(Gate), late_schema(Gate)]
+    assert json_schema.cache_info().misses == before
+    assert schemas[0] == schemas[1] != late_schema(Room)
+
+    assert [made(each) for each in schemas] == [json_schema(Gate), json_schema(Gate)]
+    assert json_schema.cache_info().misses == before + 1
+
+
+def test_a_schema_that_is_there_is_not_made() -> None:
+    assert made(b"true") == b"true"
+    assert LateSchema(bytes.upper, b"made").made() == b"MADE"

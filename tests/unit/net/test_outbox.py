@@ -81,12 +81,27 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, value)
 
 
-class Sending(RuleBasedStateMachine):
+class Writing(RuleBasedStateMachine):
+    """What any sender has around it: turns of the loop, and a peer that reads."""
+
     def __init__(self) -> None:
         super().__init__()
         self.loop = Loop()
         self.transport = Transport(Flusher(self.loop))  # type: ignore[arg-type]
         self.outbox = self.transport.outbox
+
+    @rule()
+    def turn(self) -> None:
+        self.loop.turn()
+
+    @rule(size=integers(1, 60_000))
+    def take(self, size: int) -> None:
+        self.transport.take(size)
+
+
+class Sending(Writing):
+    def __init__(self) -> None:
+        super().__init__()
         self.pieces: deque[bytes] = deque()  # that wait, by what was sent and what arrived
         self.expected = b""
         self.number = 0
@@ -113,14 +128,6 @@ class Sending(RuleBasedStateMachine):
     def sent(self, *pieces: bytes | memoryview) -> None:
         self.pieces.extend(map(bytes, pieces))
         self.expected += b"".join(pieces)
-
-    @rule()
-    def turn(self) -> None:
-        self.loop.turn()
-
-    @rule(size=integers(1, 60_000))
-    def take(self, size: int) -> None:
-        self.transport.take(size)
 
     @invariant()
     def everything_is_somewhere_in_order_and_counted(self) -> None:
@@ -150,6 +157,58 @@ def test_P5_a_slow_reader_gets_all_that_was_taken_in_order() -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(Sending, settings=settings(max_examples=60, stateful_step_count=40))
+
+
+class SendingTogether(Writing):
+    """With batches: the same messages leave, and each byte is counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outbox.batches = True
+        self.sent: list[bytes] = []
+
+    @rule(size=sampled_from([2, 125, 126, 2000, 8191, 9000]), breaks=sampled_from([False, False, True]))
+    def send(self, size: int, breaks: bool) -> None:
+        message = b"{%b}" % (b"\n" if breaks else b"%d " % len(self.sent) * size)[: size - 2]
+        if self.outbox.send(message) is not Backpressure.FULL:
+            self.sent.append(message)
+
+    @rule()
+    def send_frame(self) -> None:
+        self.outbox.send_frame(b"\x8a\x00")
+
+    @invariant()
+    def nothing_waits_uncounted(self) -> None:
+        assert self.outbox.waiting_bytes <= LIMIT + 80_000
+        if self.outbox.waiting_bytes:
+            assert self.outbox.paused or self.loop.soon, "nobody would ever write them"
+
+    def teardown(self) -> None:
+        while self.outbox.waiting_bytes or self.transport.buffer or self.loop.soon:
+            self.loop.turn()
+            self.transport.take(10_000)
+        assert self.outbox.waiting_bytes == 0
+        assert messages_of(self.transport.taken) == self.sent
+
+
+def messages_of(written: bytes) -> list[bytes]:
+    """What whole frames of text carry, batches taken apart."""
+    found: list[bytes] = []
+    while written:
+        size, start = written[1], 2
+        if size == 126:
+            size, start = int.from_bytes(written[2:4], "big"), 4
+        text, is_text = written[start : start + size], written[0] == 0x81
+        written = written[start + size :]
+        if is_text:
+            found += text.split(b"\n")[1:] if text[:1] == b"\n" else [text]
+    return found
+
+
+def test_29_1_batches_are_in_order_and_counted() -> None:
+    from hypothesis.stateful import run_state_machine_as_test
+
+    run_state_machine_as_test(SendingTogether, settings=settings(max_examples=60, stateful_step_count=40))
 
 
 def test_what_is_sent_in_one_turn_is_written_at_once_for_all_sockets() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -181,3 +182,12 @@ def test_dst_a_gap_of_two_hours_loses_nothing() -> None:
     """Troll, 29 March 2026: 01:00 UTC, the clocks jump from 01:00 to 03:00."""
     found = Expression("0 30 2 * * *", ZoneInfo("Antarctica/Troll")).upcoming(datetime(2026, 3, 28, 12, tzinfo=UTC), 2)
     assert [each.strftime("%m-%d %H:%M") for each in found] == ["03-29 02:30", "03-30 00:30"]
+
+
+def test_the_last_day_of_each_month_is_known() -> None:
+    """Also of a leap year, and of 2100, which is none."""
+    for year in (2027, 2028, 2100):
+        last = [calendar.monthrange(year, month)[1] for month in range(1, 13)]
+        found = times(f"0 0 0 28-31 * * {year}", "2026-01-01 00:00:00", count=60)
+        assert [max(int(each[8:10]) for each in found if int(each[5:7]) == month) for month in range(1, 13)] == last
+        assert len(found) == sum(last) - 12 * 27

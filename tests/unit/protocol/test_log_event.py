@@ -10,6 +10,7 @@ import pytest
 import iii
 from docs.generator.log_events_page import fields_by_event, log_events
 from iii.protocol.log_event import LogEvent, LogText, declared
+from iii.protocol.log_line import level_name
 
 SOURCE = Path(iii.__file__).parent
 SAYING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
@@ -18,6 +19,16 @@ OTHERS_WORDS = {"modules/exec/output.py", "modules/observability/logs/console.py
 
 SAID = LogEvent("test_log_event", "test.said", logging.WARNING, "Said {times} times", means="A test said it.")
 HAPPENED = LogEvent("iii.test_log_event", "test.happened", logging.WARNING, "Test happened", means="A test ran.")
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "ERROR"])
+def test_levels_are_called_as_the_library_calls_them(level: str) -> None:
+    assert level_name(getattr(logging, level)) == logging.getLevelName(getattr(logging, level)) == level
+
+
+def test_a_level_that_a_program_has_added_has_its_name() -> None:
+    logging.addLevelName(27, "NOTICE")
+    assert [level_name(number) for number in (5, 27, 28, 30, 50)] == ["TRACE", "NOTICE", "Level 28", "WARN", "ERROR"]
 
 
 def test_a_line_has_the_sentence_and_its_values_as_fields(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from iii.protocol.errors import error_id_of
 from iii.protocol.ids import Counted, new_id
 from iii.protocol.log_event import LogEvent
 from iii.protocol.suggestion import did_you_mean, nearest
@@ -31,6 +32,12 @@ def test_ids_are_uuids_and_unique() -> None:
     ids = [new_id() for _ in range(1000)] + [counted.next() for _ in range(10_000)]
     assert len(set(ids)) == len(ids)
     assert all(str(uuid.UUID(each)) == each and uuid.UUID(each).version == 4 for each in ids[::10])
+
+
+def test_03_A8_calls_of_one_client_are_told_apart_by_what_people_look_for() -> None:
+    counted = Counted()
+    ids = [counted.next() for _ in range(1000)]
+    assert len({error_id_of(each) for each in ids}) == len(ids)
 
 
 def test_ids_are_made_on_several_threads_at_once() -> None:

@@ -74,6 +74,58 @@ def test_11_check_1_declaring_imports_nothing_that_runs_an_app() -> None:
     assert _printed(_DECLARED + found) == "[]\n"
 
 
+_EVERYDAY = """
+import sys
+before = set(sys.modules)
+import iii
+
+app = iii.App("orders", replicas="round_robin")
+
+@app.function("orders::place")
+def place(order: dict[str, int]) -> int: ...
+
+@app.http("POST", "/orders/:id")
+async def post(id: int, order: dict[str, int], limit: int = 10) -> dict[str, int]: ...
+
+@app.cron("*/5 9 * * mon", function_id="clean")
+@app.on_queue("mails", concurrency=2, function_id="mails")
+@app.subscribe("news", function_id="news")
+@app.on_state("orders", function_id="state")
+@app.on_stream("chat", function_id="stream")
+def event(event: dict[str, str]) -> None: ...
+
+app.register_trigger({"type": "mail", "function_id": "news"})
+"""
+
+
+def test_11_check_1_declaring_imports_only_what_declaring_takes() -> None:
+    """Each took as long to import as ten functions to declare, and came back unseen."""
+    dear = {
+        "asyncio", "bisect", "calendar", "concurrent.futures", "difflib", "email", "heapq", "json", "locale", "logging", "random",
+        "socket", "ssl", "string", "threading", "traceback", "urllib.parse", "zoneinfo",
+        "iii.protocol.close_codes", "iii.protocol.secrets", "iii.protocol.traceback_text", "iii.sdk.dependency",
+        "iii.sdk.handlers", "iii.sdk.log_output", "iii.sdk.observer", "iii.sdk.observer_declaration", "iii.sdk.options",
+        "iii.sdk.providers", "iii.sdk.registrations",
+    }  # fmt: skip
+    assert _printed(f"{_EVERYDAY}\nprint(sorted({dear} & (set(sys.modules) - before)))") == "[]\n"
+
+
+def test_11_check_1_what_is_wrong_with_a_declaration_is_said_by_a_program_that_has_imported_no_logging() -> None:
+    wrong = "app.register_trigger({'type': 'mail', 'function_id': 'news', 'confg': {}})\n"
+    ran = subprocess.run([sys.executable, "-c", _EVERYDAY + wrong], capture_output=True, text=True, timeout=60)
+    assert "[WARN] iii.sdk Unknown key ignored (key=confg, of=register_trigger()" in ran.stderr, ran.stderr
+
+
+def test_11_1_the_policy_of_an_app_is_among_its_options() -> None:
+    assert iii.App("orders", replicas="least_busy").options == iii.InitOptions(replicas="least_busy")
+    given = iii.App("orders", replicas="least_busy", options=iii.InitOptions(namespace="n")).options
+    assert given == iii.InitOptions(replicas="least_busy", namespace="n")
+    app = iii.App("orders")
+    assert app.options is app.options
+    with pytest.raises(ValueError, match="replicas must be"):
+        iii.App("orders", replicas="each")  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def app() -> iii.App:
     return iii.App("orders")
@@ -135,11 +187,21 @@ def unreadable(order: Unreadable) -> None:
         (
             lambda app: app.http("GET", "/a", cancel_on_disconnect="yes"),
             TypeError,
-            "cancel_on_disconnect must be True or False, got 'yes'",
+            "cancel_on_disconnect must be True or False, got str",
         ),
         (lambda app: app.http("GET", "/a/*/b"), ValueError, "a wildcard must be the last segment"),
         (lambda app: app.cron("99 * * * *"), ValueError, "invalid cron expression"),
         (lambda app: app.cron("@daily", timezone="Mars/X"), ValueError, "unknown time zone"),
+        (lambda app: app.http(None, "/a"), TypeError, "method must be str, got NoneType"),
+        (lambda app: app.http("GET", 7), TypeError, "path must be str, got int"),
+        (lambda app: app.cron(None), TypeError, "expression must be str, got NoneType"),
+        (lambda app: app.cron("@daily", timezone=None), TypeError, "timezone must be str, got NoneType"),
+        (lambda app: app.include(inspect), TypeError, "an app includes another iii.App, got <module 'inspect'"),
+        (
+            lambda app: app.run(49134),
+            TypeError,
+            "the engine's address must be str, such as 'ws://127.0.0.1:49134', got int",
+        ),
         (lambda app: app.on_queue("", concurrency=1), ValueError, "topic is empty"),
         (lambda app: app.on_queue("t", concurrency=-1), ValueError, "concurrency must be at least 0"),
         (lambda app: app.subscribe(7), TypeError, "topic must be str, got int"),
@@ -191,6 +253,8 @@ def test_a_name_and_options_that_make_no_sense_are_refused() -> None:
         iii.App(None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="replicas must be 'round_robin' or 'least_busy', got 'random'"):
         iii.App("a", replicas="random")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"options must be an InitOptions, such as iii\.InitOptions\(.*\), got dict"):
+        iii.App("a", replicas="round_robin", options={"worker_name": "mine"})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="replicas of app 'a' is given twice"):
         iii.App("a", replicas="round_robin", options=iii.InitOptions(replicas="least_busy"))
 

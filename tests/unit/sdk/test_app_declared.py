@@ -63,12 +63,24 @@ class Order:
         self.data = data
 
 
-def test_a_class_and_a_callable_of_the_interpreter_are_handlers() -> None:
+class Remote:
+    """As proxies of other programs are, such as those of xmlrpc: whatever they are asked for, they have."""
+
+    def __getattr__(self, name: str) -> "Remote":
+        return Remote()
+
+    def __call__(self, data: Any) -> Any:
+        return data
+
+
+def test_a_class_a_proxy_and_a_callable_of_the_interpreter_are_handlers() -> None:
     app = iii.App("orders")
+    app.register_function("remote", Remote())
     app.register_function("class", Order)
     app.register_function("item", operator.itemgetter("a"))
     with TestEngine(app) as engine:
         assert engine.call("item", {"a": 7}) == 7
+        assert engine.call("remote", [7]) == [7]
 
 
 def test_02_s9_a_function_with_the_id_of_a_builtin_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:

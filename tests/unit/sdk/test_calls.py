@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import json
 import sys
+import threading
 import uuid
 import weakref
 from contextlib import closing, suppress
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 import iii
+from iii.protocol.errors import ConnectionClosing
 from iii.protocol.ids import Counted
 from iii.protocol.messages import InvocationResult
 from iii.sdk.calls import BlockedThread, ForeignFuture, LoopFuture, Mailbox, Outcome, PendingCalls
@@ -151,9 +154,66 @@ def test_calls_go_on_after_one_in_which_the_ids_were_stopped() -> None:
         assert len(ids - {None}) == 2
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b'"result":{"a":[1,null]}', {"a": [1, None]}),
+        (b'"result":null', None),
+        (b'"error":null', None),
+        (b'"result":[NaN]', [None]),
+        (b'"result":1e400', iii.InvalidResult),
+        (b'"result":1,"error":{"code":"gone","message":"no"}', iii.InvocationError),
+    ],
+)
+async def test_08_9_1_a_call_on_the_own_loop_gets_its_answer(answer: bytes, expected: Any) -> None:
+    core = WorkerCore("ws://127.0.0.1:1", iii.InitOptions(), asyncio.get_running_loop())
+    core.connection.loop_thread = threading.get_ident()  # as if it were started
+    calls = [asyncio.create_task(core.caller.call_async({"function_id": "f", "payload": 1})) for _ in range(2)]
+    await asyncio.sleep(0)
+    sent = [json.loads(each.message)["invocation_id"] for each in core.connection.offline.take()]
+    lines = [
+        b'{"type":"invocationresult","function_id":"f","invocation_id":"%b",%b}' % (each.encode(), answer)
+        for each in sent
+    ]
+    core.received(lines[0])
+    core.received(b"\n" + lines[1])
+    if isinstance(expected, type):
+        for call in calls:
+            with pytest.raises(expected):
+                await call
+    else:
+        assert await asyncio.gather(*calls) == [expected] * 2
+    assert len(core.caller.pending) == 0
+
+
 def test_a_closed_loop_loses_its_letters_silently() -> None:
     loop = asyncio.new_event_loop()
     mailbox = Mailbox(loop)
     loop.close()
     mailbox.put(lambda: None)
     mailbox.put(lambda: None)
+
+
+async def test_P5_a_started_call_waits_for_an_engine_that_does_not_read_on_threads_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    core = WorkerCore("ws://127.0.0.1:1", iii.InitOptions(), asyncio.get_running_loop())
+    monkeypatch.setattr(core.connection.backlog, "crowded", True)
+    with pytest.raises(ConnectionClosing, match="the engine is not reading"):
+        core.caller.start({"function_id": "f"})
+    with pytest.raises(iii.InvocationTimeout):
+        await asyncio.to_thread(core.caller.start, {"function_id": "f", "timeout_ms": 1})
+    assert len(core.caller.pending) == 0
+
+
+async def test_08_9_1_a_call_that_cannot_be_sent_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    core = WorkerCore("ws://127.0.0.1:1", iii.InitOptions(), asyncio.get_running_loop())
+    core.connection.loop_thread = threading.get_ident()  # as if it were started
+
+    def breaks(*message: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(core.connection, "send_here", breaks)
+    with pytest.raises(OSError, match="no room"):
+        await core.caller.call_async({"function_id": "f"})
+    assert len(core.caller.pending) == 0

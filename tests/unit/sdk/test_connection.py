@@ -9,6 +9,7 @@ import pytest
 from iii.sdk import connection as connections
 from iii.sdk.calls import Refusal
 from iii.sdk.connection import EngineConnection
+from iii.sdk.link import EngineLink
 from iii.sdk.options import ReconnectionConfig
 
 
@@ -85,6 +86,27 @@ async def test_an_attempt_that_is_under_way_ends_with_it(connection: EngineConne
     else:
         await connection.stop()
     assert connection.states.state == state
+
+
+async def test_08_4_5_the_pause_ends_when_somebody_else_has_reached_the_engine(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = asyncio.Queue[None]()
+
+    async def refused(*_: object) -> None:
+        attempts.put_nowait(None)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(EngineLink, "open", refused)
+    hour = ReconnectionConfig(initial_delay_ms=3_600_000, max_delay_ms=3_600_000)
+    connection = EngineConnection("ws://127.0.0.1:9", {}, hour, user, asyncio.get_running_loop())
+    connection.start()
+    async with asyncio.timeout(60):
+        await attempts.get()
+        while attempts.empty():  # the pause begins a little later
+            connection.pause.cut()
+            await asyncio.sleep(0)
+    await connection.stop()
 
 
 async def test_telemetry_is_dropped_and_told_once_while_nothing_is_read(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 import threading
+import weakref
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -21,6 +24,7 @@ from iii.sdk.executor import Executor
 from iii.sdk.handlers import Handler
 from iii.sdk.registrations import Function
 from iii.sdk.threads import HandlerThreads
+from tests.unit.sdk.span_makers import maker
 
 DEADLINE_S = 60.0
 
@@ -33,7 +37,7 @@ class Desk:
         self.functions: dict[str, Function] = {}
         self.said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.threads = HandlerThreads()
-        self.executor = Executor(self.functions, self.loop, self.threads, self.send, self.send, new_span)
+        self.executor = Executor(self.functions, self.loop, self.threads, self.send, self.send, maker(new_span))
 
     def send(self, frame: bytes) -> None:
         self.loop.call_soon_threadsafe(self.said.put_nowait, json.loads(frame))
@@ -63,7 +67,11 @@ async def later(number: int) -> int:
 class Span:
     """Fails when it is ended."""
 
-    quiet = False
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def answered(self, result: bytes) -> None:
+        raise ValueError("ended")
 
     def succeeded(self, result: Any) -> str:
         raise ValueError("ended")
@@ -78,7 +86,9 @@ def no_span(message: InvokeFunction) -> Any:
 
 @pytest.mark.parametrize("handler", [sync, at_once, later], ids=lambda handler: handler.__name__)
 @pytest.mark.parametrize(
-    ("new_span", "step"), [(no_span, "start"), (lambda message: Span(), "end")], ids=["start", "end"]
+    ("new_span", "step"),
+    [(no_span, "start"), (lambda message: Span(False), "end"), (lambda message: Span(True), "end")],
+    ids=["start", "end", "end of a quiet one"],
 )
 async def test_a_span_that_fails_costs_its_span_and_not_the_answer(
     handler: Callable[..., Any], new_span: Any, step: str, caplog: pytest.LogCaptureFixture
@@ -94,13 +104,17 @@ async def test_a_call_without_an_answer_ends_its_span_and_says_nothing() -> None
     ended: list[Any] = []
 
     class Counting:
-        quiet = False
+        def __init__(self, quiet: bool) -> None:
+            self.quiet = quiet
+
+        def answered(self, result: bytes) -> None:
+            ended.append(result)
 
         def succeeded(self, result: bytes) -> str:
             ended.append(result)
             return "00-trace"
 
-    desk = Desk(lambda message: Counting())
+    desk = Desk(lambda message: Counting(False))
     desk.call(at_once, None)
     desk.call(later)
     assert await desk.answer() == {
@@ -108,6 +122,14 @@ async def test_a_call_without_an_answer_ends_its_span_and_says_nothing() -> None
     }  # fmt: skip
     assert ended == [b"2", b"2"]
     assert desk.said.empty()
+
+    quiet = Desk(lambda message: Counting(True))
+    quiet.call(at_once, None)
+    quiet.call(later)
+    assert "traceparent" not in await quiet.answer()
+    assert ended[2] == b"2"
+    assert len(ended) == 4
+    assert quiet.said.empty()
 
 
 async def test_an_error_that_cannot_be_encoded_is_answered_with_one_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,3 +243,118 @@ async def test_P11_two_calls_with_one_id_are_both_known_until_each_has_ended() -
     assert (await desk.answer())["result"] == 0
     await asyncio.sleep(0)
     assert not desk.executor.busy
+
+
+STATE: ContextVar[str] = ContextVar("state", default="outside")
+
+
+async def test_a_handler_that_never_waits_runs_at_once_and_in_a_context_of_its_own() -> None:
+    """A task would cost more than all else of such a call (Python 3.12 begins tasks at once instead)."""
+    desk = Desk()
+    seen: list[tuple[str, list[str], str]] = []
+    order: list[str] = []
+
+    async def look(number: int) -> int:
+        task: Any = asyncio.current_task()
+        seen.append((STATE.get(), desk.executor.functions(), task.get_name()))
+        order.append("run")
+        STATE.set("inside")
+        return number
+
+    def call() -> None:
+        desk.call(look)
+        order.append("returned")
+
+    desk.loop.call_soon(call)
+    desk.loop.call_soon(call)
+    assert [(await desk.answer())["result"] for _ in range(2)] == [1, 1]
+    running = [] if sys.version_info >= (3, 12) else ["f"]  # of a task, once it waits
+    assert seen == [("outside", running, "f")] * 2, "nothing of the other one"
+    assert order == ["run", "returned"] * 2
+    assert STATE.get() == "outside"
+    assert (desk.executor.handlers, desk.executor.busy) == (0, False)
+
+
+@pytest.mark.parametrize("error", [KeyError("missing"), StopIteration(1), asyncio.CancelledError()], ids=repr)
+async def test_a_handler_that_never_waits_may_raise_and_the_next_one_runs(error: BaseException) -> None:
+    desk = Desk()
+
+    async def fail(number: int) -> int:
+        if number == 1:
+            raise error
+        return number
+
+    for payload in (1, 2, 1, 3):
+        desk.loop.call_soon(desk.call, fail, "I", payload)
+    answers = [await desk.answer() for _ in range(4)]
+    assert [answer.get("result") for answer in answers] == [None, 2, None, 3]
+    assert [answer.get("error", {}).get("code") for answer in answers] == ["invocation_failed", None] * 2
+    assert (desk.executor.handlers, desk.executor.busy) == (0, False)
+
+
+async def test_nothing_of_a_handler_that_never_waits_is_kept() -> None:
+    """What runs the next one holds neither its payload nor its result."""
+    desk = Desk()
+
+    class Thing(dict[str, int]): ...
+
+    seen: list[weakref.ref[Thing]] = []
+
+    async def make(number: int) -> Thing:
+        thing = Thing(n=number)
+        seen.append(weakref.ref(thing))
+        return thing
+
+    desk.loop.call_soon(desk.call, make)
+    assert (await desk.answer())["result"] == {"n": 1}
+    assert [each() for each in seen] == [None]
+
+
+async def test_what_waits_is_a_task_named_after_its_function() -> None:
+    desk = Desk()
+    desk.call(later)
+    assert "f" in {task.get_name() for task in asyncio.all_tasks()}
+    assert (await desk.answer())["result"] == 2
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="it has a task there")
+async def test_a_handler_without_a_task_finds_one_all_the_same() -> None:
+    """Of its own, weakly referenced and told of its end, as whoever keeps things by task expects; without effect is a cancel."""
+    desk = Desk()
+    found: list[Any] = []
+    ended: list[Any] = []
+    answers: list[Any] = []
+
+    async def look(number: int) -> int:
+        task: Any = asyncio.current_task()
+        found.append(task)
+        task.set_name(f"{task.get_name()} {number}")
+        for callback in (ended.append, found.append):
+            task.add_done_callback(callback)
+        answers.append(task.remove_done_callback(found.append))
+        answers.extend((task.cancel(), task.cancelled(), task.done(), task.cancelling(), task.uncancel()))
+        answers.append(task.get_loop() is asyncio.get_running_loop())
+        return number
+
+    for payload in (1, 2):
+        desk.loop.call_soon(desk.call, look, "I", payload)
+    assert [(await desk.answer())["result"] for _ in range(2)] == [1, 2]
+    assert answers == [1, False, False, False, 0, 0, True] * 2
+    assert len(set(map(weakref.ref, found))) == 2
+    assert [task.get_name() for task in found] == ["f 1", "f 2"]
+    assert ended == found
+    assert asyncio.current_task() not in found
+
+
+async def test_what_is_called_within_a_task_gets_one_of_its_own() -> None:
+    """The engine of `iii.testing` hands calls over within a task."""
+    desk = Desk()
+    names: list[str] = []
+
+    async def look(number: int) -> int:
+        names.append(asyncio.current_task().get_name())  # type: ignore[union-attr]
+        return number
+
+    desk.call(look)
+    assert (await desk.answer())["result"] == 1
+    assert names == ["f"]

@@ -1,6 +1,8 @@
 """What is told of errors (01 §5.12, P14), whatever they do when they are looked at (core 3, bugs 2)."""
 
 import logging
+import sys
+from contextlib import nullcontext
 
 import msgspec
 import pytest
@@ -116,6 +118,27 @@ def test_a_failure_that_nobody_wants_to_hear_of_costs_nothing(monkeypatch: pytes
 
     monkeypatch.setattr(logger, "makeRecord", broken)
     log_failure(FUNCTION_FAILED, ValueError("no"))
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_ctrl_c_while_the_error_of_a_log_handler_is_told_ends_the_program(
+    ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stderr:
+        def write(self, text: str) -> None:
+            raise KeyboardInterrupt if ends else SystemExit("of a stream")
+
+    def raising(_record: logging.LogRecord) -> bool:
+        raise ValueError("of a filter")
+
+    log = logging.getLogger("iii.sdk")
+    log.addFilter(raising)
+    monkeypatch.setattr(sys, "stderr", Stderr())
+    try:
+        with pytest.raises(KeyboardInterrupt) if ends else nullcontext():
+            log.error("heard by nobody")
+    finally:
+        log.removeFilter(raising)
 
 
 @pytest.mark.parametrize("guarded", ["record factory", "handler", "trace"])

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import pytest
 
 import iii
+from iii.sdk.annotations import Signature
 from iii.sdk.http_handler import HttpHandler
 from iii.sdk.http_messages import server_sent_event
 from iii.sdk.http_parameters import ParameterSource, parameters_of
@@ -100,7 +101,7 @@ def test_each_spelling_of_a_path_parameter_is_known() -> None:
         ...
 
     handler.__annotations__.update({"d": int | None, "e": Annotated[str, iii.Header]})
-    sources = [each.source for each in parameters_of(handler, ":a/x/{b}/{*c}")]
+    sources = [each.source for each in parameters_of(Signature(handler), ":a/x/{b}/{*c}")]
     assert sources == [ParameterSource.PATH] * 3 + [ParameterSource.QUERY, ParameterSource.HEADER]
 
 
@@ -165,7 +166,7 @@ def test_newcomer_M8_the_parameter_that_is_wrong_is_the_one_that_is_named() -> N
     def handler(id: int, user: NoSuch) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
     with pytest.raises(TypeError, match="of parameter 'user' cannot be resolved: the name 'NoSuch' is not defined"):
-        parameters_of(handler, "/:id")
+        parameters_of(Signature(handler), "/:id")
 
 
 def test_bugs_6_a_result_that_cannot_be_resolved_leaves_the_parameters_alone() -> None:
@@ -186,7 +187,7 @@ def test_a_parameter_that_is_left_out_has_its_default_or_is_missed() -> None:
 
     body: Any = None
     request = iii.HttpRequest("GET", "/7", {"id": "7"}, {}, {}, None, body)
-    id, limit, key = parameters_of(handler, "/:id")
+    id, limit, key = parameters_of(Signature(handler), "/:id")
     assert (id.value(request), limit.value(request)) == ("7", 20)
     with pytest.raises(iii.InvocationError, match="missing header 'x-key'"):
         key.value(request)
@@ -195,14 +196,14 @@ def test_a_parameter_that_is_left_out_has_its_default_or_is_missed() -> None:
 def test_newcomer_M11_a_list_that_is_marked_as_the_body_is_the_body() -> None:
     def handler(tags: Annotated[list[str], iii.Body()] = []) -> None: ...  # noqa: B006
 
-    (tags,) = parameters_of(handler, "/")
+    (tags,) = parameters_of(Signature(handler), "/")
     assert tags.source is ParameterSource.BODY
 
 
 def test_newcomer_M11_a_scalar_may_be_the_body() -> None:
     def handler(amount: Annotated[int, iii.Body]) -> None: ...
 
-    (amount,) = parameters_of(handler, "/")
+    (amount,) = parameters_of(Signature(handler), "/")
     assert amount.source is ParameterSource.BODY
 
 
@@ -210,10 +211,10 @@ def test_newcomer_M11_a_scalar_may_be_the_body() -> None:
 def test_newcomer_M11_who_takes_the_whole_request_needs_no_path_parameter(path: str) -> None:
     def handler(request: iii.HttpRequest) -> None: ...
 
-    assert len(parameters_of(handler, path)) == 1
+    assert len(parameters_of(Signature(handler), path)) == 1
 
 
 def test_newcomer_M11_a_wildcard_without_a_name_is_nobodys_to_take() -> None:
     def handler() -> None: ...
 
-    assert not parameters_of(handler, "/files/*")
+    assert not parameters_of(Signature(handler), "/files/*")

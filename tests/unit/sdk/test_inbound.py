@@ -1,6 +1,7 @@
 """Whatever an engine sends, reading it never raises and never stops the next message (08 §4.8)."""
 
 import asyncio
+import signal
 import threading
 from typing import Any
 
@@ -91,6 +92,80 @@ def test_nothing_that_is_received_raises(received: list[bytes], data: st.DataObj
         assert isinstance(told, WorkerRegistered | RegistrationRejected | OF_OBSERVERS)
     for sent in ears.sent:
         assert msgspec.json.decode(sent)["error"]["code"] == "invalid_request"
+
+
+@given(st.lists(messages, min_size=1, max_size=8))
+def test_29_1_a_batch_is_as_good_as_frames(received: list[bytes]) -> None:
+    single, together = Ears(), Ears()
+    for message in received:
+        single.inbound.receive(message)
+    together.inbound.receive(b"".join(b"\n" + message for message in received))
+    assert [(each.function_id, bytes(each.data)) for each in together.executed] == [
+        (each.function_id, bytes(each.data)) for each in single.executed
+    ]
+    assert together.sent == single.sent
+    assert list(map(str, together.told)) == list(map(str, single.told))
+
+
+def test_29_1_of_a_batch_each_call_gets_its_answer() -> None:
+    ears = Ears()
+    waiters = [BlockedThread("f", f"call {number}") for number in range(3)]
+    for waiter in waiters:
+        ears.pending.add(waiter)
+    result = b'\n{"type":"invocationresult","invocation_id":"call %d","function_id":"f","result":%d}'
+    call = b'\n{"type":"invokefunction","invocation_id":"c","function_id":"f","data":[]}'
+    ears.inbound.receive(b"".join((result % (0, 0), call, result % (1, 1), result % (9, 9), result % (2, 2))))
+    answers = [waiter.wait(1000) for waiter in waiters]
+    assert [bytes(answer.result) for answer in answers if answer is not None] == [b"0", b"1", b"2"]
+    assert len(ears.executed) == 1
+
+
+def test_29_1_what_raises_costs_one_message_of_a_batch(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ears = Ears()
+
+    def fail(message: InvokeFunction) -> None:
+        if message.function_id == "bad":
+            raise MemoryError
+        ears.executed.append(message)
+
+    monkeypatch.setattr(ears, "execute", fail)
+    call = b'\n{"type":"invokefunction","invocation_id":"c","function_id":"%b","data":[]}'
+    ears.inbound.receive(b"".join(call % name for name in (b"good", b"bad", b"good")))
+    assert len(ears.executed) == 2
+    assert [each.startswith("Failed to handle incoming message") for each in caplog.messages] == [True]
+
+
+def leave(*_: object) -> None:
+    raise SystemExit(7)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_exit_of_a_signal_handler_ends_the_process_though_it_strikes_between_messages(
+    together: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once: another exit would cut the end of the loop short, and its task would be destroyed in some later test."""
+    ears = Ears()
+    strikes = [signal.SIGUSR1]
+
+    def strike(message: InvokeFunction) -> None:
+        if strikes:
+            signal.raise_signal(strikes.pop())
+
+    async def main() -> None:
+        ears.inbound.receive(b'\n{"type":"invokefunction","function_id":"f","data":[]}' * (2 if together else 1))
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(ears, "execute", strike)
+    before = signal.signal(signal.SIGUSR1, leave)
+    try:
+        with pytest.raises(SystemExit) as left:
+            asyncio.run(main())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert left.value.code == 7
+    assert caplog.messages == []
 
 
 def test_stopping_with_nothing_underway_is_quick() -> None:

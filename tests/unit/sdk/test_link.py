@@ -1,5 +1,6 @@
 """One link without a network: batches, threads that write for themselves, limits, silence."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -7,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from iii.net.frames import BINARY, CLOSE, FRAMED_BYTES, PING, PONG
+from iii.net.frames import BINARY, CLOSE, FRAMED_BYTES, MASKED_TOGETHER_BYTES, PING, PONG, TEXT
 from iii.net.picows_side import Kind
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES
 from iii.sdk import outbox as outbox_module
 from iii.sdk.backlog import Backlog
 from iii.sdk.link import SILENT_PINGS, EngineLink
 from iii.sdk.outbox import REST_OF_FRAME, DirectOutbox, Outgoing, ThreadOutbox
+from tests.machine import cpu_within
 
 
 class Large:
@@ -21,9 +23,11 @@ class Large:
 
     def __init__(self) -> None:
         self.sent: list[tuple[Kind, int, bool]] = []
+        self.texts: list[bytes] = []
 
     def send(self, kind: Kind, message: bytes, fin: bool = True) -> None:
         self.sent.append((kind, len(message), fin))
+        self.texts.append(bytes(message))
 
 
 class Transport:
@@ -191,38 +195,82 @@ async def test_what_the_loop_adds_is_counted_when_it_is_written_or_has_to_wait(b
     """core 16: without the lock, and yet no byte is forgotten or counted twice."""
     outbox, backlog = bench.outbox, bench.backlog
     outbox.send(Outgoing(b"of a thread"))
-    outbox.add(Outgoing(b"of the loop"))
+    outbox.add(b"of the loop")
     bench.turn()
     assert len(bench.written) == 1
     assert backlog.held_bytes == 0
 
     for _ in range(outbox_module.EARLY_MESSAGES + 1):
-        outbox.add(Outgoing(b"x"))
+        outbox.add(b"x")
     assert len(bench.written) == 2  # before the turn ends
     for _ in range(2):
-        outbox.add(Outgoing(b"x" * outbox_module.PIECE_BYTES))
+        outbox.add(b"x" * outbox_module.PIECE_BYTES)
     assert len(bench.transport.transport.sent) == 2  # so much is not gathered
-    outbox.add(Outgoing(b"held"))
+    outbox.add(b"held")
     bench.link.connection.pause_writing()
     bench.turn()
-    outbox.add(Outgoing(b"held, too"))
+    outbox.add(b"held, too")
     assert backlog.held_bytes == len(b"held" + b"held, too")
     bench.link.connection.resume_writing()
     assert backlog.held_bytes == 0
 
-    outbox.add(Outgoing(b"for the next connection"))
+    outbox.add(b"for the next connection")
     bench.disconnect()
     bench.turn()
     assert backlog.held_bytes == 0
-    assert [each.message for each in outbox.batch] == [b"for the next connection"]
+    assert outbox.batch == [b"for the next connection"]
+
+
+async def test_no_message_of_an_engine_that_does_not_read_looks_at_all_that_wait(bench: Bench) -> None:
+    """That would take the square of the time: 16,000 answers held the loop for 26 s."""
+    outbox, count = bench.outbox, 30_000
+    bench.link.connection.pause_writing()
+    with cpu_within(2.0):  # as they are 60 ms
+        for _ in range(count):
+            outbox.add(b"x" * 100)
+        bench.turn()
+    assert bench.backlog.held_bytes == 100 * count
+    bench.link.connection.resume_writing()
+    assert bench.backlog.held_bytes == 0
+    assert not outbox.batch
+
+
+async def test_what_waits_is_counted_once_however_often_the_engine_stops_to_read(bench: Bench) -> None:
+    outbox, connection = bench.outbox, bench.link.connection
+    for _ in range(3):
+        outbox.add(b"gathered")
+        connection.pause_writing()
+        for _ in range(2):
+            outbox.add(b"kept")
+            bench.turn()
+            outbox.send(Outgoing(b"sent"))
+        bench.turn()
+        assert bench.backlog.held_bytes == len(b"gathered" + 2 * b"kept" + 2 * b"sent")
+        connection.resume_writing()
+        assert bench.backlog.held_bytes == 0
+    assert outbox.batch == []
 
 
 async def test_control_frames_keep_their_place_among_messages(bench: Bench) -> None:
-    bench.outbox.add(Outgoing(b"before"))
+    bench.outbox.add(b"before")
     bench.outbox.send_control(PONG, b"between")
-    bench.outbox.add(Outgoing(b"after"))
+    bench.outbox.add(b"after")
     bench.turn()
     assert [unmasked(data) for data in bench.written] == [b"before", b"between", b"after"]
+
+
+async def test_a_large_text_of_the_loop_keeps_its_place_and_its_call(bench: Bench) -> None:
+    """It is counted at once, and has not to be read again when the connection ends."""
+    large = b"x" * (MASKED_TOGETHER_BYTES + 1)
+    bench.outbox.add(b"before")
+    bench.outbox.add(large, "its call")
+    assert bench.backlog.held_bytes == len(large)
+    bench.outbox.add(b"after")
+    assert bench.outbox.batch == [b"before", Outgoing(large, "its call"), b"after"]
+    bench.turn()
+    assert [unmasked(data) for data in bench.written] == [b"before", b"after"]
+    assert len(bench.transport.transport.sent) == 1
+    assert bench.backlog.held_bytes == 0
 
 
 async def test_a_large_message_keeps_its_place(bench: Bench) -> None:
@@ -262,6 +310,7 @@ async def test_what_a_full_socket_cuts_off_goes_before_anything_else(bench: Benc
         sent += 1
     if bench.outbox.batch:  # cut in the middle of a frame
         rest = bench.outbox.batch[0]
+        assert isinstance(rest, Outgoing)
         assert not rest.kept
         assert not bench.outbox.send_now(Outgoing(b"later"))
         bench.turn()
@@ -285,7 +334,7 @@ class Interrupted:
 @pytest.fixture
 async def interrupted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     bench = Bench()
-    interrupted = Interrupted(lambda: bench.outbox.add(Outgoing(b"of the loop")))
+    interrupted = Interrupted(lambda: bench.outbox.add(b"of the loop"))
     monkeypatch.setattr("iii.sdk.outbox._own_socket", lambda transport: interrupted)
     bench.connect()
     yield bench
@@ -312,7 +361,7 @@ async def test_while_the_engine_reads_slowly_messages_stay_where_they_can_be_kep
     bench.outbox.send(Outgoing(b"patient"))
     bench.turn()
     assert not bench.written
-    assert [each.message for each in bench.outbox.batch] == [b"patient"]
+    assert bench.outbox.batch == [Outgoing(b"patient")]
     bench.link.connection.resume_writing()
     assert len(bench.written) == 1
 
@@ -378,7 +427,7 @@ async def test_what_has_gathered_when_the_engine_closes_waits_for_the_next_conne
     bench.turn()
     assert bench.written[0] == b"rest of a frame"  # else the Close would be a part of that message
     assert [unmasked(data) for data in bench.written[1:]] == [(1012).to_bytes(2, "big")]
-    assert bench.outbox.batch[-1].message == b"later"
+    assert bench.outbox.batch[-1] == Outgoing(b"later")
     bench.disconnect()
     assert bench.over == ["closed by the engine with code 1012: restart"]
 
@@ -433,6 +482,26 @@ async def test_a_secure_socket_is_written_by_the_loop_alone() -> None:
     secure.far.close()
 
 
+async def test_29_1_the_messages_of_a_turn_share_a_frame_once_the_engine_takes_that(bench: Bench) -> None:
+    def say(*texts: bytes, opcode: int = TEXT) -> None:
+        for text in texts:
+            bench.outbox.add(text) if opcode == TEXT else bench.outbox.send(Outgoing(text, opcode=opcode))
+        bench.turn()
+
+    say(b"1", b"2")
+    bench.outbox.batches = True
+    say(b"3", b"4")
+    say(b"5")
+    say(b"6", b"7", opcode=BINARY)
+    say(b"8\n", b"9")
+    say(b"x" * 8000, b"y" * 8000, b"z" * 3000)
+    frames = [len(data) for data in bench.written]
+    assert frames == [14, 7, 14], "of two messages before, of one alone, of telemetry"
+    assert bench.transport.transport.texts == [
+        b"\n3\n4", b"8\n", b"9", b"\n" + b"x" * 8000 + b"\n" + b"y" * 8000, b"z" * 3000,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", [DirectOutbox, ThreadOutbox])
 async def test_behind_the_close_nothing_is_written(bench: Bench, kind: type[DirectOutbox]) -> None:
     def later(callback: Callable[[], None]) -> None:
@@ -453,6 +522,26 @@ async def test_behind_the_close_nothing_is_written(bench: Bench, kind: type[Dire
     bench.turn()
     assert [opcode for opcode, _ in bench.control] == [PING, CLOSE]
     outbox.drop()
+
+
+async def test_17_9_a_frame_of_spans_passes_what_has_gathered_while_the_engine_reads(bench: Bench) -> None:
+    bench.outbox.add(b"{}")
+    assert bench.link.write_aside(b"SPNS")
+    assert (bench.transport.transport.texts, bench.written) == ([b"SPNS"], [])
+    assert bench.transport.transport.sent[0][0] == Kind.BINARY
+    bench.turn()
+    assert len(bench.written) == 1
+
+    bench.outbox.pause()
+    assert not bench.link.write_aside(b"more")
+    bench.outbox.paused = False
+    bench.outbox.batch.append(Outgoing(b"rest of a frame", kept=False, opcode=REST_OF_FRAME))
+    assert not bench.link.write_aside(b"more")  # that has to come first
+    bench.outbox.batch.clear()
+    assert not await asyncio.to_thread(bench.link.write_aside, b"more")
+    bench.outbox.drop()
+    assert not bench.link.write_aside(b"more")
+    assert bench.transport.transport.texts == [b"SPNS"]
 
 
 async def test_a_thread_leaves_a_broken_socket_to_the_loop(bench: Bench) -> None:

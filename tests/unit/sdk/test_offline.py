@@ -4,6 +4,9 @@ import logging
 
 import pytest
 
+from iii.net.frames import BINARY
+from iii.protocol.messages import InvocationResult, InvokeFunction
+from iii.sdk.encoding import encode_outgoing
 from iii.sdk.offline import OfflineQueue
 from iii.sdk.outbox import Outgoing
 
@@ -55,3 +58,23 @@ def test_what_a_socket_did_not_write_comes_first() -> None:
     queue.put_back([Outgoing(b"unsent"), Outgoing(b"registration", kept=False)])
     queue.put(Outgoing(b"later"))
     assert messages(queue.take()) == [b"unsent", b"later"]
+
+
+def test_08_5_6_of_what_a_socket_kept_as_text_the_calls_are_known_by_their_ids() -> None:
+    queue = OfflineQueue()
+    queue.waits = lambda call_id: call_id == "waiting"
+    gone, waiting, void = (
+        encode_outgoing(InvokeFunction("f", invocation_id=call_id)) for call_id in ("another", "waiting", None)
+    )
+    answer = encode_outgoing(InvocationResult("another", "f"))
+    queue.put_back([gone, waiting, void, answer, b"no JSON"])
+    assert messages(queue.take()) == [waiting, void, answer, b"no JSON"]
+
+
+def test_08_5_6_so_are_those_of_texts_that_were_counted_and_those_with_half_a_pair_of_surrogates() -> None:
+    queue = OfflineQueue()
+    queue.waits = lambda call_id: False
+    gone = encode_outgoing(InvokeFunction("f", invocation_id="another"))
+    half = encode_outgoing(InvokeFunction("f", "\ud800", invocation_id="another"))  # type: ignore[arg-type]
+    queue.put_back([Outgoing(gone), half, Outgoing(half), Outgoing(b"\x00", opcode=BINARY)])
+    assert messages(queue.take()) == [b"\x00"]

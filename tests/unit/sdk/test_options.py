@@ -2,6 +2,7 @@
 
 import os
 import re
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_a_worker_name_that_would_be_listed_otherwise_is_refused(name: str, monk
     monkeypatch.setenv("III_WORKER_NAME", name)
     with pytest.raises(ValueError, match="III_WORKER_NAME may have"):
         iii.InitOptions().name_of_a_worker()
-    with pytest.raises(TypeError, match="worker_name must be a text, got int"):
+    with pytest.raises(TypeError, match="worker_name must be str, got int"):
         iii.InitOptions(worker_name=7)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="the name of an app may have"):
         iii.App(name)
@@ -104,8 +105,14 @@ def test_P10_a_blank_name_counts_as_absent_and_each_worker_gets_its_own(monkeypa
 
 def test_a_reconnection_config_that_is_none_is_refused_at_once() -> None:
     """host13 F6: the worker died in silence at the first lost connection."""
-    with pytest.raises(TypeError, match="reconnection_config must be a ReconnectionConfig, got dict"):
+    with pytest.raises(TypeError, match=r"reconnection_config must be an iii\.ReconnectionConfig, got dict"):
         iii.InitOptions(reconnection_config={"initial_delay_ms": 50})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("connect", [iii.register_worker, iii.connect_worker])
+def test_options_that_are_none_are_refused_before_anything_starts(connect: Any) -> None:
+    with pytest.raises(TypeError, match=r"options must be an InitOptions, .*, got dict"):
+        connect("ws://127.0.0.1:1", {"worker_name": "mine"})
 
 
 def test_08_17_1_telemetry_is_about_the_app_or_the_named_worker(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from opentelemetry.trace import StatusCode
 
 from iii.protocol.span_record import SpanBatch
 from iii.sdk.otel_span import JoinedSpan
+from iii.sdk.span import ActiveSpan
 from iii.sdk.span_recorder import SpanRecorder
 
 
@@ -18,8 +19,9 @@ def test_17_9_what_a_program_says_of_its_span_is_text(told: object, text: str) -
     sent: list[bytes] = []
     with closing(asyncio.new_event_loop()) as loop:
         recorder = SpanRecorder(sent.append, {}, 60, loop)
-        recorder.know_engine(compact=True)
-        span = recorder.call_span("f")
+        recorder.know_engine(compact=True, plain=False)
+        span = recorder.request_span("f")
+        assert isinstance(span, ActiveSpan)
         JoinedSpan(span).update_name(5)  # type: ignore[arg-type]
         JoinedSpan(span).set_status(StatusCode.ERROR, told)  # type: ignore[arg-type]
         span.end()

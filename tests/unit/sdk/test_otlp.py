@@ -4,7 +4,7 @@ import asyncio
 import datetime
 import enum
 import threading
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from iii.protocol.json_text import nests_deeper_than
 from iii.protocol.limits import SPAN_ATTRIBUTES, SPAN_CHARACTERS, SPAN_EVENTS, SPAN_VALUE_CHARACTERS
 from iii.protocol.messages import InvokeFunction
+from iii.sdk.invocation import Invocation
 from iii.sdk.log_entry import INFO, LogEntry
 from iii.sdk.log_records import LogRecords
 from iii.sdk.otlp import any_value, encoded, span_envelope
@@ -193,11 +194,12 @@ def test_more_spans_than_can_be_sent_are_dropped_with_one_line(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("iii.sdk.span_recorder.WAITING_SPANS", 3)
+    monkeypatch.setattr("iii.sdk.span_recorder.BATCH_SPANS", 2)
     sent: list[bytes] = []
     loop = asyncio.new_event_loop()
     recorder = SpanRecorder(sent.append, {}, 60, loop)
     for _ in range(5):
-        recorder.call_span("f").ended(None)
+        recorder.call_ended(recorder.call_span("f"), None)
     recorder.flush()
     loop.close()
     assert b"".join(sent).count(b'"traceId"') == 3
@@ -210,7 +212,7 @@ def test_a_full_batch_does_not_wait_for_the_interval(monkeypatch: pytest.MonkeyP
     loop = asyncio.new_event_loop()
     recorder = SpanRecorder(sent.append, {}, 3600, loop)
     for _ in range(5):
-        recorder.call_span("f").ended(None)
+        recorder.call_ended(recorder.call_span("f"), None)
     for _ in range(5):
         loop.run_until_complete(asyncio.sleep(0))
     loop.close()
@@ -276,7 +278,8 @@ async def test_large_payloads_do_not_hold_the_loop_all_at_once() -> None:
     recorder = SpanRecorder(sink, {}, 0.001, loop)
     payload = msgspec.Raw(msgspec.json.encode("x" * BATCH_BYTES))
     for _ in range(4):
-        recorder.handler_span(InvokeFunction(function_id="f", invocation_id="i", data=payload)).succeeded(b"null")
+        message = InvokeFunction(function_id="f", invocation_id="i", data=payload)
+        recorder.succeeded(cast("RecordedHandler", recorder.handler_span(message, Invocation("f", "i"))), b"null")
 
     def count() -> None:
         nonlocal turn
@@ -285,5 +288,5 @@ async def test_large_payloads_do_not_hold_the_loop_all_at_once() -> None:
             loop.call_soon(count)
 
     count()
-    await asyncio.wait_for(every.wait(), 10)
+    await asyncio.wait_for(every.wait(), 60)
     assert len(set(turns)) == 4

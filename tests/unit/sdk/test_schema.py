@@ -129,3 +129,15 @@ def test_a_struct_is_described_at_the_root_and_one_that_refers_to_itself_by_refe
         "required": [],
         "$schema": DIALECT,
     }
+
+
+def test_08_9_6_values_without_a_form_in_json_leave_a_type_without_a_schema() -> None:
+    class Kind(enum.Enum):
+        TEXT = str
+
+    class Labelled(pydantic.BaseModel):
+        kind: Kind
+
+    assert schema(Labelled) is None
+    with pytest.raises(TypeError, match="cannot be decoded from JSON"):
+        schema(Kind)

@@ -61,6 +61,12 @@ if TYPE_CHECKING:
         assert_type(await iii.connect_worker(), iii.Worker)
         in_thread = await asyncio.to_thread(lambda: worker.trigger({"function_id": "f"}, returns=User))
         assert_type(in_thread, User)
+        request: iii.TriggerRequest = {"function_id": "f", "payload": 1}
+        assert_type(await asyncio.to_thread(worker.trigger, request, returns=User), User)
+        anything: Any = await asyncio.to_thread(worker.trigger, request)
+        assert_type(anything["id"], Any)
+        # mypy takes a dict for `dict[str, …]` before it sees whose argument it is; Pyright does not
+        await asyncio.to_thread(worker.trigger, {"function_id": "f"}, returns=User)  # type: ignore[arg-type]
 
     def results_that_have_a_type(worker: iii.Worker, receipt: iii.EnqueueResult) -> None:
         assert_type(worker.trigger({"function_id": "f"}, returns=User), User)

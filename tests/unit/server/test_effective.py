@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from iii.server import config_file
 from iii.server.effective import effective
+from iii.server.stored_settings import StoredValue
 
 FILE = """\
 workers:
@@ -33,3 +36,34 @@ def test_18_s4_2_an_option_that_only_resembles_a_secret_is_shown(tmp_path: Path)
     path.write_text("workers: [{name: iii-http, config: {server_header: shop}}]")
     found = effective(config_file.load(path, environment={}).entries)
     assert {each.key: each.public for each in found["iii-http"]}["server_header"] == "shop"
+
+
+@pytest.mark.parametrize(
+    ("config", "shown"),
+    [
+        ("{server_header: 'a ${HOOK_SECRET}'}", "[hidden]"),
+        ("{server_header: '${HOOK_SECRET:shop}'}", "[hidden]"),
+        ("${API_KEY_BLOCK}", "[hidden]"),
+        ("{server_header: '${TITLE}'}", "Shop"),
+    ],
+)
+def test_18_s4_2_the_value_of_a_variable_that_is_named_as_a_secret_is_hidden(
+    tmp_path: Path, config: str, shown: str
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"workers: [{{name: iii-http, config: {config}}}]")
+    environment = {"HOOK_SECRET": "hunter2", "TITLE": "Shop", "API_KEY_BLOCK": "{server_header: x}"}
+    found = effective(config_file.load(path, environment=environment, stored={}).entries)
+    public = {each.key: each.public for each in found["iii-http"]}
+    assert public["server_header"] == shown
+
+
+@pytest.mark.parametrize(("title", "shown"), [("${HOOK_SECRET}", "[hidden]"), ("Shop", "Shop")])
+def test_18_s4_2_so_is_that_of_a_stored_value(tmp_path: Path, title: str, shown: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("workers: [{name: iii-http}]")
+    value = StoredValue(
+        {"server_header": title.replace("${HOOK_SECRET}", "hunter2")}, "s.yaml", (("HOOK_SECRET", "hunter2"),)
+    )
+    found = effective(config_file.load(path, environment={}, stored={"iii-http": value}).entries)
+    assert {each.key: each.public for each in found["iii-http"]}["server_header"] == shown

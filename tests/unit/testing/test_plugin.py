@@ -185,19 +185,30 @@ def test_one():
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
+def test_a_test_engine_loads_no_http_server_and_no_http_client(tmp_path: Path) -> None:
+    tests = """
+import sys
+
+def test_one(iii_engine):
+    assert not {"granian", "aiohttp", "uvloop"} & set(sys.modules)
+"""
+    done = run(tmp_path, tests, "-p", "no:asyncio", "-p", "no:hypothesispytest", ini="[pytest]\n")
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_without_the_engine_only_tests_that_need_it_fail(tmp_path: Path) -> None:
     tests = """
 def test_other(): ...
 
 def test_one(iii_engine): ...
 """
-    (tmp_path / "conftest.py").write_text("import sys\nsys.modules['granian'] = None\n")
+    (tmp_path / "conftest.py").write_text("import sys\nsys.modules['yaml'] = None\n")
     done = run(tmp_path, tests)
     assert "1 passed, 1 error" in done.stdout, done.stdout + done.stderr
     expected = (
         "the fixture iii_engine: iii.testing runs the engine: the engine and the command line need further packages"
     )
-    assert f"{expected} (granian): {how_to_install('engine')}" in done.stdout
+    assert f"{expected} (yaml): {how_to_install('engine')}" in done.stdout
 
 
 def test_examples_of_hypothesis_begin_with_empty_stores(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import iii
 from iii.testing import TestEngine, Unfinished
 from tests.unit.testing.declared_app import app_of
+from tests.unit.testing.short_steps import short_steps
 
 
 class Shop:
@@ -133,7 +134,7 @@ def test_time_passes_until_the_caller_of_a_call_that_hangs_gives_up() -> None:
 
 
 def test_a_caller_that_never_gives_up_is_told_what_hangs() -> None:
-    with TestEngine(Shop().app, deadline_s=1.5) as engine:
+    with short_steps(Shop().app) as engine:
         engine.hang("shop::charge")
         with pytest.raises(Unfinished, match=r"hang\(\) leaves shop::charge unanswered: .* `timeout_ms`"):
             engine.call("shop::charge")

@@ -60,7 +60,11 @@ class LiveSocket:
         socket = web.WebSocketResponse(
             heartbeat=_HEARTBEAT_S, max_msg_size=_REQUEST_BYTES, compress=False, timeout=_CLOSE_S
         )
-        if not socket.can_prepare(request):
+        try:
+            may_be = socket.can_prepare(request).ok
+        except ValueError:  # its headers are not even ASCII
+            may_be = False
+        if not may_be:
             raise Refusal(426, "this path is for WebSockets", "NO_WEBSOCKET")
         await socket.prepare(request)
         page = LivePage(self._hub, desk, socket.send_str)

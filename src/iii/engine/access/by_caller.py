@@ -31,7 +31,7 @@ BY_CALLER = frozenset(
     {
         CANCEL_INVOCATION, CREATE_CHANNEL, DISCONNECT_WORKER, DRAIN_WORKER, ENQUEUE_PROVIDER, FIRE_TRIGGER, FUNCTION_INFO, LIST_FUNCTIONS,
         LIST_OBSERVERS, LIST_REGISTERED_TRIGGERS, LIST_TRIGGERS, LIST_WORKERS, OBSERVER, REGISTER_WORKER,
-        "engine::access::sessions", "engine::alerts::set", "engine::channels::list", "engine::register_trigger", "engine::registered-triggers::info",
+        "engine::access::sessions", "engine::alerts::delete", "engine::alerts::set", "engine::channels::list", "engine::register_trigger", "engine::registered-triggers::info",
         "engine::trigger-types::list", "engine::triggers::info", "engine::unregister_trigger", "engine::workers::info",
     }
 )  # fmt: skip

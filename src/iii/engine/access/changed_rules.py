@@ -95,13 +95,19 @@ def _withdrawing(registry: Registry, peer: Peer, guard: Guard) -> Iterator[None]
             registering.drop(peer, UnregisterTriggerType(given, claim.namespace), why)
         yield
     for trigger_id, binding in list(registry.binding_owners.of(peer).items()):
-        try:
-            registering.needs(trigger_id, check_target(guard, registry, peer, _as_sent(binding, trigger_id)))
-        except InvocationForbidden as error:
-            given = registering.triggers.given(trigger_id)
-            registering.drop(peer, UnregisterTrigger(given), error.message)
-            peer.refuse_trigger(binding, given, error.encode())
+        judge_trigger(registry, peer, guard, trigger_id, binding)
         yield
+
+
+def judge_trigger(registry: Registry, peer: Peer, guard: Guard, trigger_id: str, binding: Binding) -> None:
+    """One that a session has goes, if it could not register it now."""
+    registering = guard.registering
+    try:
+        registering.needs(trigger_id, check_target(guard, registry, peer, _as_sent(binding, trigger_id)))
+    except InvocationForbidden as error:
+        given = registering.triggers.given(trigger_id)
+        registering.drop(peer, UnregisterTrigger(given), error.message)
+        peer.refuse_trigger(binding, given, error.encode())
 
 
 def _as_sent(binding: Binding, trigger_id: str) -> RegisterTrigger:

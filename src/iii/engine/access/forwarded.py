@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 from msgspec import Struct
 
+from iii.protocol.errors import InvocationForbidden
 from iii.protocol.json_text import BAD_JSON
+from iii.protocol.limits import NAMED_FUNCTIONS
 from iii.protocol.names import ENQUEUE_PROVIDER
 
 _ENDINGS = ("function_id", "function_ids", "_condition_path")  # the last: clients of 0.9
@@ -43,6 +46,14 @@ def functions_in(config: bytes) -> Iterator[str]:
     except BAD_JSON:
         return
     yield from _found(decoded, 0)
+
+
+def few_functions_in(config: bytes) -> list[str]:
+    """The same for a session, whose right to each of them is looked at. Raises InvocationForbidden."""
+    found = list(islice(functions_in(config), NAMED_FUNCTIONS + 1))
+    if len(found) > NAMED_FUNCTIONS:
+        raise InvocationForbidden(message=f"more than {NAMED_FUNCTIONS} functions named not allowed for this session")
+    return found
 
 
 def _found(value: object, depth: int) -> Iterator[str]:

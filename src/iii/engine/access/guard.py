@@ -127,7 +127,7 @@ class Guard:
         invocation.refuse(InvocationForbidden(message=why))
 
     def _hold(self, invocation: Invocation, go_on: Callable[[], None]) -> None:
-        caller, size = invocation.caller, len(memoryview(invocation.data))
+        caller, size = invocation.caller, invocation.keep()
         if self._gate.full or (caller is not None and not caller.waiting.take(size)):
             invocation.refuse(ConnectionClosing("too many calls wait for a registration hook of this connection"))
             return

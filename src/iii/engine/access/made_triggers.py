@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from iii.engine.engine import Engine
 
 TRIGGER_REVOKED = LogEvent(
-    __name__, "access.trigger_revoked", logging.WARNING, "Trigger removed: the access rules under which it was registered have changed",
-    means="A session registered it with `engine::register_trigger`; what let the session in is gone, or may no longer do that.",
+    __name__, "access.trigger_revoked", logging.WARNING, "Trigger removed: what allowed its registration has changed",
+    means="A session registered it with `engine::register_trigger`; what let the session in is gone, or may no longer do that: the rules have changed, or the metadata of a function.",
     do="Nothing, if that is meant; else register it again from a trusted connection, or with a token that may.",
 )  # fmt: skip
 
@@ -59,14 +59,23 @@ def _made_at(engine: Engine, listener: str) -> list[Binding]:
 
 def _judging(engine: Engine, bindings: list[Binding]) -> Iterator[None]:
     for binding in bindings:
-        made_by = binding.made_by
-        if made_by is not None and engine.bindings.get(binding.id) is binding:
-            guard = Guard(made_by, engine.router, engine.registry, engine.clock, None)
-            try:
-                check_made(guard, binding.trigger_type, binding.function_id, binding.config)
-            except InvocationForbidden as error:
-                _revoke(engine, binding, error.message)
+        if engine.bindings.get(binding.id) is binding:
+            judge_made(engine, binding)
         yield
+
+
+def judge_made(engine: Engine, binding: Binding) -> None:
+    """One goes, if its maker could not make it now."""
+    made_by = binding.made_by
+    if made_by is None:
+        return
+    guard = Guard(made_by, engine.router, engine.registry, engine.clock, None)
+    if guard.identity is None:
+        return
+    try:
+        check_made(guard, binding.trigger_type, binding.function_id, binding.config)
+    except InvocationForbidden as error:
+        _revoke(engine, binding, error.message)
 
 
 def _revoke(engine: Engine, binding: Binding, why: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from iii.engine.access.by_caller import proxy_refusal
-from iii.engine.access.forwarded import functions_in
+from iii.engine.access.forwarded import few_functions_in
 from iii.protocol.errors import InvocationForbidden
 from iii.protocol.names import DEFAULT_NAMESPACE, FUNCTIONS_AVAILABLE, LIST_FUNCTIONS, LIST_WORKERS, WORKERS_AVAILABLE
 
@@ -33,7 +33,7 @@ def check_target(guard: Guard, registry: Registry, peer: Peer, message: Register
     config = b"null" if message.config is UNSET else bytes(message.config)
     _check_event(guard, message.trigger_type)
     own: set[Key] = set()
-    for function_id in (message.function_id, *functions_in(config)):
+    for function_id in (message.function_id, *few_functions_in(config)):
         _check_proxy(function_id)
         if guard.refusal(function_id, namespace) is not None:
             if registry.functions.ownership.claim_of(peer, (namespace, function_id)) is None:
@@ -62,7 +62,7 @@ def check_made(guard: Guard, trigger_type: str, stored: str, config: bytes) -> N
             message=f"Trigger type '{trigger_type}' is for triggers that leave with their session; register it with a message."
         )
     _check_event(guard, trigger_type)
-    for named in (stored, *functions_in(config)):
+    for named in (stored, *few_functions_in(config)):
         _check_proxy(named)
         if guard.refusal(named, DEFAULT_NAMESPACE) is not None:
             _forbid(named, DEFAULT_NAMESPACE)

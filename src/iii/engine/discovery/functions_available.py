@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from iii.engine.functions import Function
     from iii.engine.observing.observer import Observer
     from iii.engine.ownership import Key
+    from iii.engine.schema import Schema
 
 KEY = (DEFAULT_NAMESPACE, FUNCTIONS_AVAILABLE)
 
@@ -45,8 +46,7 @@ class Known(NamedTuple):
     worker_name: str
     description: str | None
     metadata: bytes
-    request_format: bytes
-    response_format: bytes
+    formats: tuple[Schema, Schema]
 
 
 class FunctionsAvailable:
@@ -228,6 +228,5 @@ def _known(function: Function) -> Known:
         owner_name(function.owner, function.id),
         function.description,
         function.metadata,
-        function.request_format,
-        function.response_format,
+        function.formats,
     )

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from iii.engine.observing.source import EventSource
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.protocol.errors import ErrorBody
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ObserversChanged:
         self.source = EventSource(
             "engine::on-observers-changed",
             "An observer has another state.",
-            request_format=json_schema(ObserverChanged),
+            request_format=late_schema(ObserverChanged),
         )
         engine.observers.events.subscribe(self._changed)
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.protocol.names import DEFAULT_NAMESPACE, WORKERS_AVAILABLE
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class WorkersAvailable:
         self.source = EventSource(
             "engine::on-workers-changed",
             "A worker connected, announced itself or disconnected.",
-            request_format=json_schema(WorkerChanged),
+            request_format=late_schema(WorkerChanged),
         )
         self._engine = engine
         self._firing = OrderedFiring(engine.router, engine.clock, engine.turns, each_traced=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from iii.engine.access.forwarded import functions_in
+from iii.engine.access.forwarded import few_functions_in
 from iii.engine.observing.filters.matching import paths_of
 from iii.protocol.errors import InvocationForbidden
 from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX
@@ -76,7 +76,11 @@ def refusal(functions: FunctionRegistry, peer: Peer, source: Key, target: Key, a
     if target[1].startswith(ENGINE_PREFIX):  # it would act with the rights of the engine, as the payload says
         return f"function '{target[1]}' is not a target for observers of this session"
     # a module calls what args name, such as middleware, as it calls the target
-    for namespace, function_id in (target, *((target[0], each) for each in functions_in(args))):
+    try:
+        named = few_functions_in(args)
+    except InvocationForbidden as error:
+        return error.message
+    for namespace, function_id in (target, *((target[0], each) for each in named)):
         if functions.ownership.claim_of(peer, (namespace, function_id)) is None:
             why = guard.refusal(function_id, namespace)
             if why is not None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from iii.engine.observing.observer import Observer
     from iii.engine.observing.observers import Observers
     from iii.engine.owner import Owner
+    from iii.engine.schema import Schema
     from iii.protocol.errors import InvocationError
     from iii.protocol.reply import Reply
 
@@ -41,7 +42,7 @@ class EventSource:
         function_id: str,
         description: str,
         *,
-        request_format: bytes = b"null",
+        request_format: Schema = b"null",
         args_format: bytes | None = None,
         host: SourceHost | None = None,
     ) -> None:

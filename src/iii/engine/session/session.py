@@ -12,18 +12,21 @@ import msgspec
 
 from iii.engine.connection_limits import ConnectionLimits, RegisteredBytes, Registration, WaitingBytes
 from iii.engine.dialect import choose_dialect
+from iii.engine.session.batches import act_on_batch
 from iii.engine.session.buffer import Phase, RegistrationBuffer
 from iii.engine.session.calling import Calling
+from iii.engine.session.costly import Costly
 from iii.engine.session.observing import Observing
 from iii.engine.session.peer import Ending, Peer
 from iii.engine.session.providing import apply_registration, refuse_registration, unreadable_member
 from iii.engine.session.serving import Serving
 from iii.engine.session.undecodable import answer_undecodable
 from iii.engine.worker_info import Announcement, WorkerInfo, merge
+from iii.protocol.batch import MARK
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.codec import Undecodable, worker_message_decoder
 from iii.protocol.json_text import PLAIN_BYTES
-from iii.protocol.limits import LARGE_MESSAGE_BYTES
+from iii.protocol.limits import BATCH_BYTES, LARGE_MESSAGE_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import (
     InvocationResult,
@@ -60,19 +63,18 @@ NAMESPACE_TOO_LATE = LogEvent(
     do="Let the client announce itself at once, and declare the namespace then.",
 )  # fmt: skip
 
-_REGISTRATIONS_AT_ONCE = 250  # in one turn: each may be told to all modules, and takes up to 30 us
-
 
 class Session(Peer):
     """Nothing that a worker sends raises out of here.
 
     Attributes:
+        invoke, result: take a call that it makes, and the result of one that it was sent.
         waiting: counts its calls that wait for somebody's registrations (P6).
     """
 
     __slots__ = (
-        "_buffer", "_clock", "_decode", "_decode_plain", "_invoke", "_observing", "_registered", "_registrations",
-        "_registry", "_result", "_roster", "_serving", "_telemetry", "_turns", "_undecided", "waiting",
+        "_buffer", "_clock", "_costly", "_decode", "_decode_plain", "_observing", "_registered",
+        "_registry", "_roster", "_serving", "_telemetry", "_turns", "_undecided", "invoke", "result", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -93,13 +95,13 @@ class Session(Peer):
         super().__init__(link, clock.time_ms(), serving.deliver, serving.handling, calling, guard)
         calling.deepest = None if self.identity is None else lambda: serving.deepest
         self._serving, self._observing = serving, Observing(self, observers, link.let_others_in)
-        self._invoke = self.calling.invoke  # bound once: nearly all traffic
-        self._result: Callable[[InvocationResult], None] = serving.result
+        self.invoke = self.calling.invoke  # bound once: nearly all traffic
+        self.result: Callable[[InvocationResult], None] = serving.result
         self._clock, self._turns = clock, turns
         self._registry, self._roster = registry, roster
         self._telemetry = telemetry
         self.waiting, self._registered = WaitingBytes(limits.waiting_bytes), RegisteredBytes(limits)
-        self._registrations = 0
+        self._costly = Costly(link)
         decoder = worker_message_decoder()
         self._decode, self._decode_plain = decoder.decode, decoder.decode_plain
         self._buffer = RegistrationBuffer(
@@ -118,11 +120,16 @@ class Session(Peer):
         """One complete message. Whatever it is, it is acted on, answered or logged."""
         if self.ended:
             return
-        message: WorkerMessage | None
+        if data[:1] == MARK and len(data) <= BATCH_BYTES:
+            act_on_batch(self, data)
+            return
         try:
             if len(data) <= PLAIN_BYTES and data.isascii():
                 decode = self._decode_plain  # CPython reads slots of bound methods much faster than it calls them
-                message = decode(data)
+                try:
+                    message = decode(data)
+                except (msgspec.MsgspecError, RecursionError):  # perhaps it can be mended
+                    message = self._decode(data)
             elif len(data) > LARGE_MESSAGE_BYTES:
                 self.link.decode_large(data, self._read)
                 return
@@ -131,17 +138,13 @@ class Session(Peer):
         except Undecodable as error:
             self._undecodable(error, data)
             return
-        except (msgspec.MsgspecError, RecursionError):
-            message = self._decode_again(data)
-            if message is None:
-                return
         if self._undecided is not None:
-            self._heard(self._undecided)
+            self.heard()
         if type(message) is InvokeFunction:  # nearly all traffic, spared the call of `_act_on`
-            invoke = self._invoke
+            invoke = self.invoke
             invoke(message, self)
         elif type(message) is InvocationResult:
-            result = self._result
+            result = self.result
             result(message)
         else:
             self._act_on(message)
@@ -154,7 +157,7 @@ class Session(Peer):
             self._undecodable(result)
             return
         if self._undecided is not None:
-            self._heard(self._undecided)
+            self.heard()
         self._act_on(result)
 
     def receive_binary(self, data: bytes) -> None:
@@ -165,7 +168,11 @@ class Session(Peer):
         elif not self.ended:
             self._telemetry(kind, data[4:])
 
-    def _heard(self, buffer: RegistrationBuffer) -> None:
+    def heard(self) -> None:
+        """It said something that makes it a worker, or more of that."""
+        buffer = self._undecided
+        if buffer is None:
+            return
         if not self.is_worker:
             buffer.started()
             self.is_worker = True
@@ -175,25 +182,18 @@ class Session(Peer):
         else:
             buffer.frame_arrived()
 
-    def _decode_again(self, data: bytes) -> WorkerMessage | None:
-        """A short message that is not plainly right: perhaps it can be mended."""
-        try:
-            return self._decode(data)
-        except Undecodable as error:
-            self._undecodable(error, data)
-            return None
-
     def _undecodable(self, error: Undecodable, data: bytes = b"?") -> None:
         """Not worth a word if it is blank."""
+        self._costly.one_more()
         if data.strip() and not answer_undecodable(self, self.calling, self._serving, self._registry.bindings, error):
             self.complain(MESSAGE_DROPPED, reason=str(error))
 
     def _act_on(self, message: WorkerMessage) -> None:
         match message:
             case InvokeFunction():
-                self._invoke(message, self)
+                self.invoke(message, self)
             case InvocationResult():
-                self._result(message)
+                self.result(message)
             case Ping():
                 self.say(Pong())
             case Pong() | RegisterService():
@@ -212,9 +212,7 @@ class Session(Peer):
     # -- registrations --------------------------------------------------------------------------------------------
 
     def _register(self, message: Registration) -> None:
-        self._registrations += 1
-        if not self._registrations % _REGISTRATIONS_AT_ONCE:
-            self.link.let_others_in()
+        self._costly.one_more()
         refusal = unreadable_member(message) or self._registered.excess(message, self.namespace)
         if refusal is not None:
             refuse_registration(self, message, refusal)
@@ -272,7 +270,9 @@ class Session(Peer):
             if declared is not None and declared != namespace:
                 NAMESPACE_TOO_LATE(worker=self.label, declared=declared, namespace=namespace)
             self.introduced(info, dialect)
-            self._result = self._serving.adapt(dialect)
+            if dialect.takes_batches:
+                self.link.batch()
+            self.result = self._serving.adapt(dialect)
             moves, self.namespace = namespace != self.namespace, namespace
             if self._roster.was_drained(self):
                 self._stay_out()

@@ -16,7 +16,7 @@ from iii.engine.functions import Deliver, Function
 from iii.engine.invocation import Invocation, Trace
 from iii.engine.module import Module
 from iii.engine.observing.origin import trace_of
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.modules.bridge.config import BridgeConfig, ForwardRule
 from iii.protocol.errors import DeserializationFailed, InvocationError
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -71,7 +71,7 @@ class Bridge(Module):
             )  # fmt: skip
 
     def _invoking(self, function_id: str, deliver: Deliver, description: str) -> Function:
-        request = json_schema(InvokeRequest)
+        request = late_schema(InvokeRequest)
         return Function(DEFAULT_NAMESPACE, function_id, self, deliver, description=description, request_format=request)
 
     async def start(self) -> None:

@@ -10,7 +10,7 @@ from iii.engine.bindings import Binding, config_for_builtin
 from iii.engine.invocation import NO_TRACE, Trace
 from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.modules.configuration.requests import ConfigurationEvent, ConfigurationTriggerConfig
 from iii.protocol.errors import TriggerRegistrationFailed
 
@@ -22,7 +22,7 @@ class ConfigurationBindings:
         self.source = EventSource(
             "configuration::on-updated",
             "A configuration entry was registered, changed or removed.",
-            request_format=json_schema(ConfigurationEvent),
+            request_format=late_schema(ConfigurationEvent),
         )
         self._firing = firing
         self._bound: dict[str, tuple[Binding, ConfigurationTriggerConfig]] = {}

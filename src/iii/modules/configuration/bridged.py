@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import msgspec
@@ -16,13 +17,15 @@ from iii.engine.invocation import NO_TRACE, Invocation, Trace
 from iii.engine.observing.origin import trace_of
 from iii.modules.configuration.codes import ADAPTER_ERROR
 from iii.modules.configuration.entries import ConfigurationEntries
-from iii.modules.configuration.entry import NULL, SettingsEntry
+from iii.modules.configuration.entry import NULL, SettingsEntry, settled
 from iii.modules.configuration.missed import NOT_COMPARED, MissedChanges
 from iii.modules.configuration.requests import (
+    ConfigurationChange,
     ConfigurationEvent,
     ConfigurationGetInput,
     ConfigurationListing,
     ConfigurationSchema,
+    ConfigurationSetInput,
     ConfigurationValue,
 )
 from iii.protocol.errors import DeserializationFailed, InvocationError
@@ -45,6 +48,7 @@ class _Named(Struct):
 
 _named = msgspec.json.Decoder(_Named)
 _get = RequestDecoder("configuration::get", ConfigurationGetInput, ConfigurationGetInput, {})
+_set = RequestDecoder("configuration::set", ConfigurationSetInput, ConfigurationSetInput, {})
 
 
 class BridgedConfiguration:
@@ -135,6 +139,9 @@ class BridgedConfiguration:
         if function_id == "configuration::get":
             self._tasks.spawn(_answered(invocation, self._get(invocation)))
             return
+        if function_id == "configuration::set":
+            self._tasks.spawn(_answered(invocation, self._set(invocation)))
+            return
 
         def reply(result: bytes | None, error: Unreachable | InvocationError | None) -> None:
             if error is None:
@@ -162,6 +169,23 @@ class BridgedConfiguration:
             metadata=None if said.metadata is UNSET else bytes(said.metadata), value=bytes(found.value), file="",
         )  # fmt: skip
         return ConfigurationValue(said.id, Raw(await self._entries.checked(entry)))
+
+    async def _set(self, invocation: Invocation) -> ConfigurationChange:
+        """Placeholders that this engine has filled are kept by it. Raises InvocationError."""
+        request = _set.decode(invocation.data)
+        value = settled("value", request.value)
+        if not request.raw:
+            before = NULL
+            with suppress(InvocationError):  # what may be set need not be there, or be read
+                wanted = {"id": request.id, "raw": True}
+                found = await self._asked(invocation, "configuration::get", wanted)
+                before = bytes(msgspec.json.decode(found, type=ConfigurationValue).value)
+            value = self._entries.kept(value, before)
+        sent: dict[str, Any] = {"id": request.id, "value": Raw(value), "raw": True}
+        if request.expected is not UNSET:
+            sent["expected"] = request.expected
+        told = await self._asked(invocation, "configuration::set", sent)
+        return msgspec.json.decode(told, type=ConfigurationChange)
 
     async def _list(self, invocation: Invocation) -> ConfigurationListing:
         """Raises InvocationError."""

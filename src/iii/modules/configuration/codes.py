@@ -18,6 +18,10 @@ SCHEMA_INVALID = ErrorCode(
     "SCHEMA_INVALID", means="A value does not fit the JSON Schema of its configuration entry, or the schema is not one; nothing was written.",
     do="Correct what the message names.",
 )  # fmt: skip
+VALUE_CHANGED = ErrorCode(
+    "VALUE_CHANGED", means="A configuration entry has another value than the one that `expected` names; nothing was written.",
+    do="Read the entry again with `raw`, and change that value.",
+)  # fmt: skip
 EXPAND_FAILED = ErrorCode(
     "EXPAND_FAILED", means="A value refers to an environment variable that is not set, without a default.",
     do="Set the variable for the engine, or give a default: `${NAME:DEFAULT}`.",

@@ -146,4 +146,4 @@ class Edits:
         found = self._entries.filled(entry.value)
         if found.missing:
             return f"environment variable(s) not set: {', '.join(found.missing)}"
-        return await self._entries.problem(entry, found.value, hides_values=True)
+        return await self._entries.problem(entry, found, hides_values=True)

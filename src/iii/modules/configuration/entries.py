@@ -18,14 +18,23 @@ from iii.modules.configuration.codes import (
     NOT_REGISTERED,
     SCHEMA_INVALID,
     SCHEMA_UNAVAILABLE,
+    VALUE_CHANGED,
 )
-from iii.modules.configuration.entry import NULL, ModuleSettings, SettingsEntry, is_valid_id, storage_failed
+from iii.modules.configuration.entry import (
+    NULL,
+    ModuleSettings,
+    SettingsEntry,
+    is_valid_id,
+    same,
+    settled,
+    storage_failed,
+)
 from iii.modules.configuration.folder import ConfigurationFolder, Signature, entry_text
 from iii.modules.configuration.requests import EventType
 from iii.modules.configuration.schema_check import SchemaChecks
-from iii.modules.configuration.templates import Filled, filled
+from iii.modules.configuration.templates import Filled, TooManyPlaceholders, filled, kept
 from iii.protocol.errors import ItemNotFound
-from iii.protocol.limits import CONFIGURATION_BYTES, CONFIGURATION_ENTRIES
+from iii.protocol.limits import CONFIGURATION_BYTES, CONFIGURATION_ENTRIES, CONFIGURATION_VALUE_BYTES
 from iii.protocol.log_event import LogEvent
 
 VALUE_NOT_LOADED = LogEvent(
@@ -45,6 +54,19 @@ class Change(NamedTuple):
     old: bytes
     new: bytes
     trace: Trace = NO_TRACE  # of the call that did it
+
+
+class NewValue(NamedTuple):
+    """What a call sets.
+
+    Attributes:
+        raw: it is stored as it is; else what placeholders of the old value fill to stays written as these.
+        expected: the value that the entry must have; None: any.
+    """
+
+    value: bytes
+    raw: bool = False
+    expected: bytes | None = None
 
 
 class KnownFile(NamedTuple):
@@ -111,6 +133,16 @@ class ConfigurationEntries:
     def filled(self, value: bytes) -> Filled:
         return filled(value, self._environment)
 
+    def kept(self, value: bytes, before: bytes) -> bytes:
+        """The value with the placeholders of the one before that fill to the same. Raises SCHEMA_INVALID: it is too large with them."""
+        try:
+            text = kept(value, before, self._environment)
+        except TooManyPlaceholders:
+            raise SCHEMA_INVALID(
+                f"value with its placeholders exceeds the limit of {CONFIGURATION_VALUE_BYTES} bytes"
+            ) from None
+        return value if text == value else settled("value with its placeholders", msgspec.Raw(text))
+
     async def value(self, entry_id: str) -> bytes:
         """With placeholders filled. Raises ItemNotFound, EXPAND_FAILED or SCHEMA_INVALID."""
         return await self.checked(self.get(entry_id))
@@ -124,19 +156,20 @@ class ConfigurationEntries:
             raise EXPAND_FAILED(
                 f"configuration '{entry.id}' references unset environment variable(s) with no default: {names}"
             )
-        if (problem := await self.problem(entry, found.value)) is not None:
+        if (problem := await self.problem(entry, found)) is not None:
             VALUE_NOT_LOADED(configuration=entry.id, reason="it does not fit its schema")
             raise SCHEMA_INVALID(f"schema validation failed: {problem}")
         return found.value
 
-    async def problem(self, entry: SettingsEntry, value: bytes, hides_values: bool = False) -> str | None:
-        """Why an entry cannot have this value; null is the value of an entry without one."""
+    async def problem(self, entry: SettingsEntry, value: Filled, hides_values: bool = False) -> str | None:
+        """Why an entry cannot have this value, without values of variables; null is the value of an entry without one."""
         module = self.modules.get(entry.id)
         if module is not None:
             return module.problem(value)
-        if entry.schema is None or value == NULL:
+        if entry.schema is None or value.value == NULL:
             return None
-        return "; ".join(await self.checks.problems(entry.schema, value, hides_values)) or None
+        hides_values = hides_values or bool(value.variables)
+        return "; ".join(await self.checks.problems(entry.schema, value.value, hides_values)) or None
 
     # -- changing -------------------------------------------------------------------------------------------------
 
@@ -158,20 +191,27 @@ class ConfigurationEntries:
             self.told(Change(kind, entry, NULL if before is None else before.value, entry.value, trace))
         return entry
 
-    async def set(self, entry_id: str, value: bytes, trace: Trace = NO_TRACE) -> tuple[bytes, bytes]:
+    async def set(self, entry_id: str, wanted: NewValue, trace: Trace = NO_TRACE) -> tuple[bytes, bytes]:
         """The raw value before, and the one now. Raises the codes of 18 §2.2."""
         name = self.canonical(entry_id)
         _check_id(name, entry_id)
         checked = self._settable(name, entry_id)
-        await self._check(msgspec.structs.replace(checked, value=value))
+        await self._check(msgspec.structs.replace(checked, value=wanted.value))
         async with self._turn():
             before = self._settable(name, entry_id)
+            if wanted.expected is not None and not same(wanted.expected, before.value):
+                raise VALUE_CHANGED(
+                    f"configuration '{entry_id}' has another value than the expected one; read it again"
+                )
+            value = wanted.value if wanted.raw else self.kept(wanted.value, before.value)
             entry = msgspec.structs.replace(before, value=value)
             if before.schema != checked.schema:  # registered again meanwhile
                 await self._check(entry)
             self._check_room(entry, self.stored.get(name))
             await self._write(entry)
             self._changed(Change("configuration:updated", entry, before.value, value, trace))
+        if name in self.modules and (missing := self.filled(value).missing):  # nobody else says why it does not count
+            VALUE_NOT_LOADED(configuration=name, reason=f"not set: {', '.join(missing)}")
         return before.value, value
 
     def _settable(self, name: str, called: str) -> SettingsEntry:
@@ -239,7 +279,7 @@ class ConfigurationEntries:
 
     async def _check(self, entry: SettingsEntry) -> None:
         found = self.filled(entry.value)
-        if not found.missing and (problem := await self.problem(entry, found.value)) is not None:
+        if not found.missing and (problem := await self.problem(entry, found)) is not None:
             raise SCHEMA_INVALID(f"schema validation failed: {problem}")
 
     def _check_room(self, entry: SettingsEntry, before: SettingsEntry | None) -> None:

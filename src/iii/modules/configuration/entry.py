@@ -11,8 +11,9 @@ from msgspec import UNSET, Raw, UnsetType
 from iii.modules.configuration.codes import ADAPTER_ERROR, SCHEMA_INVALID
 from iii.modules.configuration.folder import StoredEntry
 from iii.modules.configuration.requests import ConfigurationEntry, ConfigurationSchema
+from iii.modules.configuration.templates import Filled
 from iii.protocol.json_text import holds_more_than, nests_deeper_than
-from iii.protocol.limits import CONFIGURATION_VALUE_BYTES, CONFIGURATION_VALUES
+from iii.protocol.limits import CONFIGURATION_PLACEHOLDERS, CONFIGURATION_VALUE_BYTES, CONFIGURATION_VALUES
 
 NULL = b"null"
 _ID = re.compile(r"[a-z0-9_-]{1,64}")
@@ -27,7 +28,10 @@ class ModuleSettings(Protocol):
     aliases: tuple[str, ...]
     name: str
     description: str
-    schema: bytes
+
+    @property
+    def schema(self) -> bytes:
+        """JSON Schema of its value."""
 
     def block(self) -> bytes:
         """What the configuration file says, as JSON; counts as long as nothing is stored."""
@@ -35,8 +39,8 @@ class ModuleSettings(Protocol):
     def live(self) -> bytes:
         """What the module runs with, as JSON."""
 
-    def problem(self, value: bytes) -> str | None:
-        """Why it cannot run with this; placeholders are filled."""
+    def problem(self, value: Filled) -> str | None:
+        """Why it cannot run with this, without values of variables."""
 
     def changed(self) -> None:
         """The stored value is another one, or is gone."""
@@ -113,9 +117,12 @@ def settled(what: str, sent: Raw | UnsetType) -> bytes:
     if nests_deeper_than(text, _LEVELS):
         raise SCHEMA_INVALID(f"{what} nests deeper than the limit of {_LEVELS} levels")
     try:
-        return msgspec.json.encode(msgspec.json.decode(text))
+        text = msgspec.json.encode(msgspec.json.decode(text))
     except (msgspec.MsgspecError, ValueError, OverflowError) as error:
         raise SCHEMA_INVALID(f"{what} is not valid: {error}") from None
+    if text.count(b"${") > CONFIGURATION_PLACEHOLDERS:
+        raise SCHEMA_INVALID(f"{what} exceeds the limit of {CONFIGURATION_PLACEHOLDERS} placeholders")
+    return text
 
 
 def storage_failed(error: OSError) -> Exception:

@@ -12,7 +12,7 @@ import msgspec
 import yaml
 
 from iii.net.opening import open_at_once
-from iii.protocol.limits import CONFIGURATION_ENTRIES, CONFIGURATION_FILE_BYTES
+from iii.protocol.limits import CONFIGURATION_ENTRIES, CONFIGURATION_FILE_BYTES, CONFIGURATION_PLACEHOLDERS
 from iii.storage.sync import sync_path
 from iii.storage.yaml_text import compose, construct, dump
 
@@ -61,19 +61,16 @@ def read_entry(content: bytes) -> StoredEntry:
         node = compose(content.decode("utf-8-sig"))
         said = msgspec.convert(None if node is None else construct(node), _File)
         metadata = None if said.metadata is None else _sorted.encode(said.metadata)
-        return StoredEntry(
-            id=said.id,
-            name=said.name,
-            description=said.description,
-            metadata=metadata,
-            value=_sorted.encode(said.value),
-        )
+        value = _sorted.encode(said.value)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""
         raise UnreadableEntry(f"{line}not valid YAML: {getattr(error, 'problem', None) or error}") from None
     except (UnicodeDecodeError, msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UnreadableEntry(f"not an entry: {error}") from None
+    if value.count(b"${") > CONFIGURATION_PLACEHOLDERS:
+        raise UnreadableEntry(f"the value exceeds the limit of {CONFIGURATION_PLACEHOLDERS} placeholders")
+    return StoredEntry(id=said.id, name=said.name, description=said.description, metadata=metadata, value=value)
 
 
 def entry_text(entry: StoredEntry) -> bytes:

@@ -21,12 +21,12 @@ from iii.engine.module import Adjusted, Module
 from iii.engine.observing.origin import trace_of
 from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.configuration.bindings import ConfigurationBindings
 from iii.modules.configuration.config import ConfigurationConfig
 from iii.modules.configuration.edits import Edits
-from iii.modules.configuration.entries import Change, ConfigurationEntries
+from iii.modules.configuration.entries import Change, ConfigurationEntries, NewValue
 from iii.modules.configuration.entry import NULL, ModuleSettings, SettingsEntry, settled
 from iii.modules.configuration.folder import ConfigurationFolder
 from iii.modules.configuration.requests import (
@@ -157,7 +157,11 @@ class Configuration(Module):
     @builtin("configuration::set", spec="18 §2.2")
     async def set(self, request: ConfigurationSetInput, invocation: Invocation) -> ConfigurationChange:
         """Replace the value of a configuration entry"""
-        old, new = await self.entries.set(request.id, settled("value", request.value), trace_of(invocation))
+        wanted = NewValue(
+            settled("value", request.value), bool(request.raw),
+            None if request.expected is UNSET else settled("expected", request.expected),
+        )  # fmt: skip
+        old, new = await self.entries.set(request.id, wanted, trace_of(invocation))
         return ConfigurationChange(Raw(old), Raw(new))
 
     @builtin("configuration::delete", spec="18 §2.2")
@@ -201,8 +205,8 @@ class Configuration(Module):
             "configuration",
             self,
             "Configuration trigger",
-            config_schema=json_schema(ConfigurationTriggerConfig),
-            call_schema=json_schema(ConfigurationEvent),
+            config_schema=late_schema(ConfigurationTriggerConfig),
+            call_schema=late_schema(ConfigurationEvent),
         )
 
     def sources(self) -> Iterator[EventSource]:

@@ -27,6 +27,16 @@ class ConfigurationSetInput(Struct, frozen=True, kw_only=True):
 
     id: _Id
     value: Annotated[Raw, Meta(description="The new value; it replaces the old one as a whole.")]
+    raw: Annotated[
+        bool | None,
+        Meta(
+            description="Whether the value is stored as it is given. Otherwise what a placeholder of the old value fills to stays that placeholder."
+        ),
+    ] = None
+    expected: Annotated[
+        Raw | UnsetType,
+        Meta(description="Raw value that the entry must have, else nothing is set; absent: any."),
+    ] = UNSET
 
 
 class ConfigurationGetInput(Struct, frozen=True, kw_only=True):

@@ -66,7 +66,6 @@ JOB_TIMED_OUT = LogEvent(
 )  # fmt: skip
 
 SHOWN = 3  # next times in the log, so that people see how an expression is understood (04 §12.3)
-LOOK_AGAIN_S = 60.0  # at the wall clock, which people and NTP set
 MISSED_MS = 60_000  # later than that a tick is not caught up: the machine slept
 SET_BACK_MS = 300_000  # a clock that was set back by more begins anew; by less it waits, and nothing comes twice
 
@@ -93,13 +92,21 @@ class CronJob:
     """Never two ticks at a time, and no scheduled second twice."""
 
     def __init__(
-        self, engine: Engine, binding: Binding, config: CronTriggerConfig, expression: Expression, locks: Locks
+        self,
+        engine: Engine,
+        binding: Binding,
+        config: CronTriggerConfig,
+        expression: Expression,
+        locks: Locks,
+        look_again_s: float,
     ) -> None:
+        """`look_again_s`: the longest wait until the next look at the wall clock."""
         self.binding = binding
         self._engine = engine
         self._config = config
         self._expression = expression
         self._locks = locks
+        self._look_again_s = look_again_s
         named = "\n".join((binding.namespace, binding.function_id, config.expression, config.timezone))
         self._schedule = hashlib.sha256(named.encode()).hexdigest()
         self.next_ms = 0  # Unix time of the next tick, or of the one that runs
@@ -147,7 +154,7 @@ class CronJob:
         clock = self._engine.clock
         self._seen = (clock.now(), clock.time_ms())
         left_s = (self.next_ms - clock.time_ms()) / 1000
-        self._timer = clock.call_at(clock.now() + min(max(left_s, 0.0), LOOK_AGAIN_S), self._woken)
+        self._timer = clock.call_at(clock.now() + min(max(left_s, 0.0), self._look_again_s), self._woken)
 
     def _woken(self) -> None:
         now_ms = self._engine.clock.time_ms()

@@ -14,7 +14,7 @@ from iii.engine.config_members import warn_of_unknown_members
 from iii.engine.engine import Engine
 from iii.engine.module import Module
 from iii.engine.observing.source import EventSource
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.cron.config import CronConfig, KvLocksConfig
 from iii.modules.cron.job import CronEvent, CronJob, CronTriggerConfig
@@ -38,9 +38,14 @@ class _Sent(msgspec.Struct):
 
 
 class Cron(Module):
+    """Attributes:
+    look_again_s: how often jobs look at the wall clock, which people and NTP set.
+    """
+
     name = "iii-cron"
     description = "Schedule functions with cron expressions."
     Config: ClassVar = CronConfig
+    look_again_s: ClassVar = 60.0
 
     def __init__(self, engine: Engine, config: CronConfig | None = None, instance: str | None = None) -> None:
         """Raises StartFailure."""
@@ -49,7 +54,7 @@ class Cron(Module):
         self.jobs: dict[str, CronJob] = {}
         self._unstarted: deque[CronJob] = deque()
         self._stopping = False
-        self._observed = ObservedTicks(engine, self.config.day_of_week)
+        self._observed = ObservedTicks(engine, self.config.day_of_week, self.look_again_s)
         adapter = self.config.adapter
         self._locks: Locks
         if adapter.kind(self.config.adapters) == "redis":
@@ -80,8 +85,8 @@ class Cron(Module):
             "cron",
             self,
             "Cron trigger",
-            config_schema=json_schema(CronTriggerConfig),
-            call_schema=json_schema(CronEvent),
+            config_schema=late_schema(CronTriggerConfig),
+            call_schema=late_schema(CronEvent),
         )
 
     def sources(self) -> Iterator[EventSource]:
@@ -98,7 +103,7 @@ class Cron(Module):
             shown = config.expression if len(config.expression) <= 200 else f"{config.expression[:200]}…"
             raise TriggerRegistrationFailed(f"Invalid cron expression '{shown}': {error}") from None
         self.unbind(binding)
-        job = self.jobs[binding.id] = CronJob(self.engine, binding, config, expression, self._locks)
+        job = self.jobs[binding.id] = CronJob(self.engine, binding, config, expression, self._locks, self.look_again_s)
         self._unstarted.append(job)
         if len(self._unstarted) == 1:
             self._start_soon()

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from iii.engine.bindings import Binding
 from iii.engine.observing.source import EventSource
-from iii.engine.schema import json_schema
+from iii.engine.schema import json_schema, late_schema
 from iii.modules.cron.job import CronEvent, CronJob, CronTriggerConfig
 from iii.protocol.cron_expression import Expression, InvalidExpression
 from iii.protocol.errors import ErrorCode
@@ -46,16 +46,18 @@ class OnTickEvent(CronEvent, kw_only=True):
 class ObservedTicks:
     """The host of `cron::on-tick`. Every engine ticks for its own observers."""
 
-    def __init__(self, engine: Engine, day_of_week: DayOfWeek) -> None:
+    def __init__(self, engine: Engine, day_of_week: DayOfWeek, look_again_s: float) -> None:
+        """`look_again_s`: as of `CronJob`."""
         self.source = EventSource(
             ON_TICK,
             "A schedule is due: each observer names one.",
-            request_format=json_schema(OnTickEvent),
+            request_format=late_schema(OnTickEvent),
             args_format=json_schema(OnTickArgs),
             host=self,
         )
         self._engine = engine
         self._day_of_week = day_of_week
+        self._look_again_s = look_again_s
         self._jobs: dict[str, _ObservedJob] = {}  # by expression
         self._observers: dict[str, dict[str, None]] = {}  # by expression
         self._expressions: dict[str, str] = {}  # by observer
@@ -73,7 +75,7 @@ class ObservedTicks:
         ids = self._observers.setdefault(text, {})
         ids[observer.id] = None
         if text not in self._jobs and not self._stopped:
-            job = self._jobs[text] = _ObservedJob(self._engine, self.source, text, expression, ids)
+            job = self._jobs[text] = _ObservedJob(self._engine, self.source, text, expression, ids, self._look_again_s)
             job.start()
 
     def let_go(self, observer: Observer) -> None:
@@ -100,11 +102,16 @@ class _ObservedJob(CronJob):
     """One expression, for all that observe it."""
 
     def __init__(
-        self, engine: Engine, source: EventSource, text: str, expression: Expression, observers: Collection[str]
+        self,
+        engine: Engine,
+        source: EventSource,
+        text: str,
+        expression: Expression,
+        observers: Collection[str],
+        look_again_s: float,
     ) -> None:
-        super().__init__(
-            engine, Binding(text, "cron", ON_TICK), CronTriggerConfig(expression=text), expression, _Unlocked()
-        )
+        binding, config = Binding(text, "cron", ON_TICK), CronTriggerConfig(expression=text)
+        super().__init__(engine, binding, config, expression, _Unlocked(), look_again_s)
         self._source = source
         self._text = text
         self._observers = observers

@@ -7,13 +7,13 @@ import logging
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from iii.engine.bindings import Binding
 from iii.engine.engine import Engine
 from iii.engine.module import Adjusted, Module
 from iii.engine.observing.source import EventSource
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.http.access_log import LoggedApplication
 from iii.modules.http.application import ANSWER_S, HttpApplication
@@ -21,8 +21,8 @@ from iii.modules.http.away_routes import AwayRoutes, RememberedRoutes
 from iii.modules.http.config import HttpConfig
 from iii.modules.http.observed_routes import ObservedRoutes
 from iii.modules.http.routes import Route, RouteConflict, RouteTable
-from iii.modules.http.server import HTTP_TIMES, HttpServer, HttpTimes
 from iii.modules.http.settings import Settings
+from iii.modules.http.times import HTTP_TIMES, HttpTimes
 from iii.modules.http.trigger_config import Endpoint, HttpCall, HttpResult, HttpTriggerConfig, read_trigger_config
 from iii.net.descriptors import http_connections
 from iii.net.listening import in_url, listen, port_of
@@ -35,6 +35,9 @@ from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.route_path import InvalidPath
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.task_set import TaskSet
+
+if TYPE_CHECKING:
+    from iii.modules.http.server import HttpServer
 
 READY = LogEvent(
     __name__, "http.ready", logging.INFO, "HTTP ready", means="The port is open; shows where routes are served."
@@ -132,6 +135,8 @@ class Http(Module):
         return self._serving(bound, config)
 
     def _serving(self, bound: list[socket.socket], config: HttpConfig) -> list[HttpServer]:
+        from iii.modules.http.server import HttpServer  # loads granian, which an engine without this port does not need
+
         share = max(1, http_connections() // len(bound))
         clients, idle_timeout = self.application.clients, config.idle_timeout
         servers = [
@@ -201,9 +206,9 @@ class Http(Module):
             "http",
             self,
             "HTTP API trigger",
-            config_schema=json_schema(HttpTriggerConfig),
-            call_schema=json_schema(HttpCall),
-            return_schema=json_schema(HttpResult),
+            config_schema=late_schema(HttpTriggerConfig),
+            call_schema=late_schema(HttpCall),
+            return_schema=late_schema(HttpResult),
         )
 
     def bind(self, binding: Binding) -> None:

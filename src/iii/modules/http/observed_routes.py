@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from iii.engine.observing.codes import INVALID_ARGS
 from iii.engine.observing.source import EventSource
-from iii.engine.schema import json_schema
+from iii.engine.schema import json_schema, late_schema
 from iii.modules.http.codes import ROUTE_CONFLICT
 from iii.modules.http.observed_route import ObservedRoute
 from iii.modules.http.routes import Route, RouteConflict, RouteTable
@@ -53,7 +53,7 @@ class ObservedRoutes:
         self.source = EventSource(
             ON_REQUEST,
             "A request reached the HTTP port: each observer is a route, and what its target returns is the response.",
-            request_format=json_schema(HttpCall),
+            request_format=late_schema(HttpCall),
             args_format=json_schema(OnRequestArgs),
             host=self,
         )

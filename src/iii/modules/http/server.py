@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any, NamedTuple
+from typing import Any
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
@@ -16,6 +16,7 @@ from granian.server.embed import Server as Embedded
 
 from iii.modules.http.client import Receive, Send
 from iii.modules.http.open_connections import Activity, HttpConnection, OpenConnections, Peer
+from iii.modules.http.times import HTTP_TIMES, HttpTimes
 from iii.net.descriptors import waiting
 from iii.net.listening import BACKLOG
 from iii.net.server_tls import ServerTls
@@ -50,7 +51,6 @@ RETIRED_S = 3600.0  # Longest time that an HTTP request may go on after the cert
 _RETIRED_LOOK_S = 60.0
 CUT_S = 1.0  # until granian has noticed that its connections were cut
 REQUEST_HEAD_BYTES = 256 * 1024  # Longest head of an HTTP request.
-HEAD_S = 10.0  # Longest time from the first byte of a request head to its last one.
 _LOOK_MOST_S = 10.0
 _LOOK_PER_DESCRIPTOR_S = 0.001  # so that looks take 1 % of the time, however many are open
 _CUT_MOST = 1000  # in one go: some 15 ms; the next look sees the others
@@ -60,25 +60,6 @@ _ROOM = 16  # at the limit this part of the connections is made free at once, so
 _KEEP_OUR_LOG = {"incremental": True, "formatters": {}, "handlers": {}, "loggers": {}}
 
 Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
-
-
-class HttpTimes(NamedTuple):
-    """Waits of a port, in seconds; a test takes shorter ones.
-
-    Attributes:
-        head_s: from the first byte of a request head to its last one.
-        waiting_look_s: between two looks at how many clients wait to be accepted.
-        look_s: between two looks at all connections.
-        drain_s: for requests at work when the engine stops; with `ANSWER_S` the 5 s of L4.
-    """
-
-    head_s: float = HEAD_S
-    waiting_look_s: float = 0.25
-    look_s: float = 1.0
-    drain_s: float = 4.5
-
-
-HTTP_TIMES = HttpTimes()
 
 
 class HttpServer:

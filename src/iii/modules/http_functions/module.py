@@ -19,7 +19,8 @@ from iii.modules.http_functions.codes import HTTP_REQUEST_FAILED, HTTP_RESPONSE_
 from iii.modules.http_functions.config import HttpFunctionsConfig
 from iii.modules.http_functions.outgoing import body_of, cause_of, check_headers, headers_of, result_of
 from iii.modules.http_functions.url_rules import UrlRefused, UrlRules
-from iii.net.guarded_resolver import AddressRefused, GuardedResolver
+from iii.net.addresses import AddressRefused
+from iii.net.guarded_resolver import GuardedResolver
 from iii.protocol.errors import InvocationError
 from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent

@@ -126,9 +126,9 @@ def redact_inside(value: Any, levels: int = _LEVELS) -> Any:
     return value
 
 
-def is_tag(key: str) -> bool:
-    """Whether an attribute of a span is one of its whole trace (06 §7.4)."""
-    return bool((_marks.get(key) or _mark(key)) & TAG)
+def tags_among(attributes: Attributes) -> list[tuple[str, str]]:
+    """Those of a span that are its whole trace's (06 §7.4)."""
+    return [pair for pair in attributes if (_marks.get(pair[0]) or _mark(pair[0])) & TAG]
 
 
 def _mark(key: str) -> int:

@@ -15,12 +15,12 @@ class Source(Enum):
 
 
 class UnreadSpans:
-    """A frame of ended spans that can be read later: most of a high rate leave memory before anybody asks for them.
+    """Ended spans that can be read later, a frame of a worker or some of the engine: most of a high rate leave memory before anybody asks for them.
 
     Its length is that of its spans.
 
     Attributes:
-        bytes: of the frame.
+        bytes: of the frame, or of memory.
         read: the spans, some a step.
     """
 
@@ -41,7 +41,7 @@ class Signals:
     A listener must return soon: what takes long it does later, with a bound, and counts what it drops.
 
     Attributes:
-        unread: who takes a frame of spans as it is; None: somebody wants each span as it comes.
+        unread: who takes spans of such a source unread; None: somebody wants each span as it comes.
         crowded: whether so much waits to be kept that nothing more should come for now; it is asked again soon.
         watched: whether somebody wants to know of spans as they come, open ones too.
         looking: called by whoever is about to look at spans: what makes them tells of those that it has held back, open ones too.
@@ -52,6 +52,6 @@ class Signals:
         self.logs: Listeners[[Sequence[LogRecord], Source]] = Listeners()
         self.metrics: Listeners[[Sequence[Metric], Source]] = Listeners()
         self.looking: Listeners[[]] = Listeners()
-        self.unread: Callable[[], Callable[[UnreadSpans], None] | None] = lambda: None
+        self.unread: Callable[[Source], Callable[[UnreadSpans], None] | None] = lambda source: None
         self.crowded: Callable[[], bool] = lambda: False
         self.watched = False

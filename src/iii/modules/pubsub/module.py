@@ -18,8 +18,9 @@ from iii.engine.invocation import NO_TRACE, Caller, Invocation, Trace
 from iii.engine.module import Module
 from iii.engine.observing.origin import trace_of
 from iii.engine.ordered_firing import OrderedFiring
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.engine.trigger_types import TriggerType
+from iii.modules.pubsub.beside import Notices, notice
 from iii.modules.pubsub.config import PubSubConfig
 from iii.protocol.errors import PUBLISH_FAILED, TOPIC_NOT_SET, TriggerRegistrationFailed
 from iii.protocol.json_text import BAD_JSON
@@ -73,11 +74,12 @@ class PubSub(Module):
         self.subscribers: dict[str, dict[str, Binding]] = {}  # by topic and id
         self._topics: dict[str, str] = {}  # by binding
         self._channels: RedisChannels | None = None
+        self._notices = Notices(engine.clock, self.subscribers)
         if adapter.kind(PubSubConfig.adapters) == "redis":
             from iii.storage.redis_channels import RedisChannels
 
             url = adapter.block(RedisConfig).redis_url
-            self._channels = RedisChannels(url, self._heard, lambda: None)
+            self._channels = RedisChannels(url, self._heard, lambda: None, self._notices.hear)
         engine.roster.events.subscribe(self._worker_event)
 
     async def start(self) -> None:
@@ -95,14 +97,17 @@ class PubSub(Module):
         """Publishes an event to a topic"""
         if not request.topic:
             raise TOPIC_NOT_SET("Topic is not set")
+        trace, data = trace_of(invocation), bytes(request.data)
         if self._channels is None:
-            trace = trace_of(invocation)
-            self._deliver(request.topic, bytes(request.data), trace, invocation.caller)
+            self._deliver(request.topic, data, trace, invocation.caller)
             return None
 
         # it comes back, as to every other engine
         text = f"Topic '{request.topic}' cannot take the message"
-        self._channels.publish(request.topic, bytes(request.data), answer(invocation, PUBLISH_FAILED, text))
+        beside = notice(request.topic, data, trace)
+        if beside is not None:
+            self._channels.notice(beside)
+        self._channels.publish(request.topic, data, answer(invocation, PUBLISH_FAILED, text))
         return LATER
 
     def trigger_types(self) -> Iterator[TriggerType]:
@@ -111,7 +116,7 @@ class PubSub(Module):
             SUBSCRIBE,
             self,
             "Subscribe to a topic",
-            config_schema=json_schema(SubscribeTriggerConfig),
+            config_schema=late_schema(SubscribeTriggerConfig),
         )
 
     def bind(self, binding: Binding) -> None:
@@ -147,7 +152,7 @@ class PubSub(Module):
         except BAD_JSON:
             MESSAGE_DROPPED(topic=topic)
             return
-        self._deliver(topic, data)
+        self._deliver(topic, data, self._notices.of(topic, data))
 
     def _deliver(self, topic: str, data: bytes, trace: Trace = NO_TRACE, cause: Caller | None = None) -> None:
         subscribers = self.subscribers.get(topic)

@@ -21,8 +21,8 @@ from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
 from iii.engine.observing.origin import depth_of_call, trace_of, with_depth
 from iii.engine.observing.source import EventSource
-from iii.engine.schema import json_schema
-from iii.engine.tracing import Notes, span_of
+from iii.engine.schema import late_schema
+from iii.engine.tracing import Notes
 from iii.engine.trigger_types import TriggerType
 from iii.modules.queue.adapter import QueueAdapter, UnsupportedSettings
 from iii.modules.queue.codes import DEFINE_FAILED
@@ -231,9 +231,8 @@ class Queue(Module):
             baggage=trace.baggage,
             numbered=True,
         )
-        span = span_of(invocation)
-        if span is not None:
-            span.note(_published(request.topic))
+        if invocation.span is not None:
+            invocation.span.note(_published(request.topic))
         text = f"Topic '{request.topic}' cannot take the message"
         self.adapter.topics.publish(request.topic, job, answer(invocation, PUBLISH_FAILED, text, lambda receipt: None))
         return LATER
@@ -277,7 +276,7 @@ class Queue(Module):
             ("durable:subscriber", "Messages of a topic, durably"),
             ("queue", "The same as durable:subscriber, as clients up to 0.10 call it"),
         ):
-            schema = json_schema(DurableSubscriberTriggerConfig)
+            schema = late_schema(DurableSubscriberTriggerConfig)
             yield TriggerType(DEFAULT_NAMESPACE, name, self, description, config_schema=schema)
 
     def sources(self) -> Iterator[EventSource]:

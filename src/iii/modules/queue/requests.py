@@ -238,6 +238,9 @@ class JobStatus(Struct, kw_only=True):
     result_bytes: Annotated[
         int | None, Meta(description="Size of the result of a job that is done; absent: it had none.")
     ] = None
+    trace_id: Annotated[
+        str | None, Meta(description="Trace that it was enqueued in, while it has not ended or is dead.")
+    ] = None
     result: Annotated[
         Raw | UnsetType, Meta(description="Result of a job that is done; absent: it had none, or it was too large.")
     ] = UNSET

@@ -9,7 +9,7 @@ from iii.engine.invocation import Invocation
 from iii.engine.observing.origin import trace_of
 from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.modules.state.requests import StateEvent, StateTriggerConfig
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.storage.items import Changed
@@ -22,7 +22,7 @@ class StateBindings:
 
     def __init__(self, firing: OrderedFiring) -> None:
         self.source = EventSource(
-            "state::on-changed", "A value of shared state was changed.", request_format=json_schema(StateEvent)
+            "state::on-changed", "A value of shared state was changed.", request_format=late_schema(StateEvent)
         )
         self._firing = firing
         self._by_filter: dict[tuple[str | None, str | None], dict[str, Binding]] = {}

@@ -19,7 +19,7 @@ from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
 from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.state.bindings import StateBindings
 from iii.modules.state.codes import (
@@ -267,8 +267,8 @@ class State(Module):
             "state",
             self,
             "State trigger",
-            config_schema=json_schema(StateTriggerConfig),
-            call_schema=json_schema(StateEvent),
+            config_schema=late_schema(StateTriggerConfig),
+            call_schema=late_schema(StateEvent),
         )
 
     def sources(self) -> Iterator[EventSource]:

@@ -11,7 +11,7 @@ from iii.engine.invocation import NO_TRACE, Invocation
 from iii.engine.observing.origin import trace_of
 from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.modules.stream.events import Event
 from iii.modules.stream.requests import JoinTriggerConfig, StreamCall, StreamTriggerConfig
 from iii.protocol.errors import TriggerRegistrationFailed
@@ -32,7 +32,7 @@ class ChangeBindings:
         self.source = EventSource(
             "stream::on-changed",
             "An item of a stream was changed, or an event sent.",
-            request_format=json_schema(StreamCall),
+            request_format=late_schema(StreamCall),
         )
         self._firing = firing
         self._by_stream: dict[str, dict[str, _Bound]] = {}

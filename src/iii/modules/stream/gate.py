@@ -14,7 +14,7 @@ from iii.engine.condition import Condition
 from iii.engine.engine import Engine
 from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.modules.stream.bindings import JoinBindings
 from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.requests import JoinCall
@@ -83,7 +83,7 @@ class AccessGate:
 
     def __init__(self, engine: Engine, config: StreamConfig) -> None:
         self._firing = OrderedFiring(engine.router, engine.clock, engine.turns)
-        call = json_schema(JoinCall)
+        call = late_schema(JoinCall)
         joined = EventSource("stream::on-join", "A client has joined a stream.", request_format=call)
         left = EventSource("stream::on-leave", "A client has left a stream.", request_format=call)
         self.joins = JoinBindings(self._firing, joined)

@@ -18,7 +18,7 @@ from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
 from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.stream.bindings import FEED, ChangeBindings, JoinBindings
 from iii.modules.stream.client_context import ClientContext
@@ -317,7 +317,7 @@ class Streams(Module):
     # -- triggers -------------------------------------------------------------------------------------------------
 
     def trigger_types(self) -> Iterator[TriggerType]:
-        config, call = json_schema(StreamTriggerConfig), json_schema(StreamCall)
+        config, call = late_schema(StreamTriggerConfig), late_schema(StreamCall)
         yield TriggerType(DEFAULT_NAMESPACE, "stream", self, "Stream trigger", config_schema=config, call_schema=call)
         for name, description in (("stream:join", "Stream join trigger"), ("stream:leave", "Stream leave trigger")):
             yield TriggerType(
@@ -325,9 +325,9 @@ class Streams(Module):
                 name,
                 self,
                 description,
-                config_schema=json_schema(JoinTriggerConfig),
-                call_schema=json_schema(JoinCall),
-                return_schema=json_schema(JoinVerdict),
+                config_schema=late_schema(JoinTriggerConfig),
+                call_schema=late_schema(JoinCall),
+                return_schema=late_schema(JoinVerdict),
             )
 
     def sources(self) -> Iterator[EventSource]:

@@ -17,7 +17,7 @@ from iii.engine.builtin import Declaration
 from iii.testing import MemoryEngine
 from tests.unit.engine.access.sessions import access, error_of, refused_triggers
 
-# They take the caller for the log, to pause it, to bound what it waits for, or for the trace of events; it changes no answer
+# They take the caller for the log, to answer later, to pause it, to bound what it waits for, or for the trace of events; it changes no answer
 TELLS_NOTHING = {
     *(f"engine::log::{level}" for level in ("trace", "debug", "info", "warn", "error")),
     *(f"engine::traces::{verb}" for verb in ("list", "tree", "clear", "group_by")),
@@ -25,7 +25,7 @@ TELLS_NOTHING = {
     *(f"state::{verb}" for verb in ("set", "get", "delete", "update", "compare_and_set", "list", "list_groups", "list_keys", "list_entries")),
     *(f"stream::{verb}" for verb in ("set", "get", "delete", "update", "list", "list_groups", "list_all", "send")),
     "engine::baggage::get", "engine::baggage::get_all", "engine::metrics::list", "engine::rollups::list", "publish", "enqueue",
-    "iii::durable::publish", "engine::queue::dlq_messages", "engine::queue::wait", "engine::streams::subscribers",
+    "iii::durable::publish", "engine::queue::dlq_messages", "engine::queue::wait", "engine::streams::subscribers", "engine::alerts::list",
 }  # fmt: skip
 
 

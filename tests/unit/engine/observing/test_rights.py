@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from iii.protocol.limits import FILTERED_VALUES
+from iii.protocol.limits import FILTERED_VALUES, NAMED_FUNCTIONS
 from iii.testing import MemoryEngine
 from tests.unit.engine.access.sessions import access
 from tests.unit.engine.observing.scene import (
@@ -116,6 +116,8 @@ def test_functions_that_args_name_must_be_allowed_like_a_target(engine: MemoryEn
 
     assert code_of(observe(guest, "a", "open::f", "open::t", source_members=middleware("shut::m"))) == "FORBIDDEN"
     assert code_of(observe(guest, "b", "open::f", "open::t", source_members=middleware("own::m"))) != "FORBIDDEN"
+    many = {"args": {"function_ids": ["own::m"] * (NAMED_FUNCTIONS + 1)}}
+    assert code_of(observe(guest, "c", "open::f", "open::t", source_members=many)) == "FORBIDDEN"
 
 
 def test_a_target_that_is_no_longer_the_sessions_own_is_not_called_for_it(engine: MemoryEngine) -> None:

@@ -55,7 +55,7 @@ async def test_13_check_2_a_result_is_kept_for_its_time() -> None:
     assert job(house, receipt) == {
         "id": receipt, "state": "done", "queue": "kept", "function_id": "f", "namespace": None, "attempts": 1,
         "max_attempts": 2, "created_at": now, "ready_at": None, "started_at": None, "finished_at": now,
-        "expires_at": now + 60_000, "error": None, "result_bytes": 10, "result": {"sum": 7},
+        "expires_at": now + 60_000, "error": None, "result_bytes": 10, "result": {"sum": 7}, "trace_id": None,
     }  # fmt: skip
     house.clock.advance(59)
     assert state(house, receipt) == "done"

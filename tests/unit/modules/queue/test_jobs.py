@@ -44,7 +44,7 @@ async def test_13_check_1_a_job_from_its_acceptance_to_its_death() -> None:
     assert shown == {
         "id": first, "state": "active", "queue": "work", "function_id": "f", "namespace": None, "attempts": 0,
         "max_attempts": 2, "created_at": begun_at, "ready_at": None, "started_at": begun_at, "finished_at": None,
-        "expires_at": None, "error": None, "result_bytes": None,
+        "expires_at": None, "error": None, "result_bytes": None, "trace_id": None,
     }  # fmt: skip
     assert (state(house, second), job(house, second)["started_at"]) == ("waiting", None)
 
@@ -58,6 +58,12 @@ async def test_13_check_1_a_job_from_its_acceptance_to_its_death() -> None:
     assert (dead["state"], dead["attempts"], dead["error"]) == ("dead", 2, "boom: it broke")
     assert dead["finished_at"] == house.clock.time_ms()
     assert dead["created_at"] == begun_at
+
+
+async def test_13_2_the_trace_of_a_job_is_named_until_it_has_ended_and_of_a_dead_letter(house: House) -> None:
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    receipt = house.enqueue("nowhere", 1, traceparent=traceparent)
+    assert job(house, receipt)["trace_id"] == traceparent[3:35]
 
 
 async def test_13_2_a_job_that_is_done_is_forgotten(house: House) -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from iii.modules.observability.export.collector_address import CollectorAddress, Signal, collector_address
 from iii.modules.observability.export.exporter import Exporter, Signalled
 from iii.modules.observability.export.log_json import logs_request
-from iii.modules.observability.export.transport import Transport, transport
+from iii.modules.observability.export.transport import GrpcTransport, Transport
 from iii.modules.observability.records import HistogramPoint, LogRecord, Metric, Resource, Span, SummaryPoint
 from iii.modules.observability.signals import Signals, Source
 
@@ -140,10 +140,14 @@ class Export:
 
 
 def _connect(to: CollectorAddress) -> Transport:
-    """Raises ImportError without the extra `otlp`, where protobuf or gRPC is wanted."""
+    """On a thread. Raises ImportError without the extra `otlp`, where protobuf or gRPC is wanted."""
     if to.signal != "logs":
         import_module("iii.modules.observability.export.protobuf")
-    return transport(to)
+    if to.protocol == "grpc":
+        return GrpcTransport(to)
+    from iii.modules.observability.export.http_transport import HttpTransport  # late: see there
+
+    return HttpTransport(to)
 
 
 def _traces(spans: Sequence[Span], resource: Resource) -> bytes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -22,6 +23,8 @@ from iii.modules.observability.records import (
     SummaryPoint,
 )
 from iii.modules.observability.redaction import redacted
+
+P = TypeVar("P", NumberPoint, HistogramPoint, SummaryPoint)
 
 _KINDS: dict[SpanKind, int] = {"": 1, "internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
 _STATUS = {"unset": 0, "ok": 1, "error": 2}
@@ -142,29 +145,25 @@ def _metric(metric: Metric) -> metrics_pb2.Metric:
     return described
 
 
-def _starts(metric: Metric) -> list[int]:
-    return metric.starts or [0] * len(metric.data_points)
+def _points(metric: Metric, kind: type[P]) -> Iterator[tuple[P, dict[str, Any]]]:
+    """With the members that all kinds have."""
+    starts = metric.starts or [0] * len(metric.data_points)
+    for point, start in zip(metric.data_points, starts, strict=True):
+        if isinstance(point, kind):
+            time = _u64(point.timestamp_unix_nano)
+            yield point, {"attributes": _pairs(point.attributes), "start_time_unix_nano": start, "time_unix_nano": time}
 
 
 def _numbers(metric: Metric) -> list[metrics_pb2.NumberDataPoint]:
     return [
-        metrics_pb2.NumberDataPoint(
-            attributes=_pairs(point.attributes),
-            start_time_unix_nano=start,
-            time_unix_nano=_u64(point.timestamp_unix_nano),
-            as_double=point.value,
-        )
-        for point, start in zip(metric.data_points, _starts(metric), strict=True)
-        if isinstance(point, NumberPoint)
+        metrics_pb2.NumberDataPoint(**members, as_double=point.value) for point, members in _points(metric, NumberPoint)
     ]
 
 
 def _histograms(metric: Metric) -> list[metrics_pb2.HistogramDataPoint]:
     return [
         metrics_pb2.HistogramDataPoint(
-            attributes=_pairs(point.attributes),
-            start_time_unix_nano=start,
-            time_unix_nano=_u64(point.timestamp_unix_nano),
+            **members,
             count=_u64(point.count),
             sum=point.sum,
             bucket_counts=[_u64(count) for count in point.bucket_counts],
@@ -172,8 +171,7 @@ def _histograms(metric: Metric) -> list[metrics_pb2.HistogramDataPoint]:
             min=point.min,
             max=point.max,
         )
-        for point, start in zip(metric.data_points, _starts(metric), strict=True)
-        if isinstance(point, HistogramPoint)
+        for point, members in _points(metric, HistogramPoint)
     ]
 
 
@@ -181,9 +179,7 @@ def _exponentials(metric: Metric) -> list[metrics_pb2.ExponentialHistogramDataPo
     side = metrics_pb2.ExponentialHistogramDataPoint.Buckets
     return [
         metrics_pb2.ExponentialHistogramDataPoint(
-            attributes=_pairs(point.attributes),
-            start_time_unix_nano=start,
-            time_unix_nano=_u64(point.timestamp_unix_nano),
+            **members,
             count=_u64(point.count),
             sum=point.sum,
             scale=buckets.scale,
@@ -194,17 +190,14 @@ def _exponentials(metric: Metric) -> list[metrics_pb2.ExponentialHistogramDataPo
             min=point.min,
             max=point.max,
         )
-        for point, start, buckets in zip(metric.data_points, _starts(metric), metric.exponential, strict=True)
-        if isinstance(point, HistogramPoint)
+        for (point, members), buckets in zip(_points(metric, HistogramPoint), metric.exponential, strict=True)
     ]
 
 
 def _summaries(metric: Metric) -> list[metrics_pb2.SummaryDataPoint]:
     return [
         metrics_pb2.SummaryDataPoint(
-            attributes=_pairs(point.attributes),
-            start_time_unix_nano=start,
-            time_unix_nano=_u64(point.timestamp_unix_nano),
+            **members,
             count=_u64(point.count),
             sum=point.sum,
             quantile_values=[
@@ -212,6 +205,5 @@ def _summaries(metric: Metric) -> list[metrics_pb2.SummaryDataPoint]:
                 for each in point.quantile_values
             ],
         )
-        for point, start in zip(metric.data_points, _starts(metric), strict=True)
-        if isinstance(point, SummaryPoint)
+        for point, members in _points(metric, SummaryPoint)
     ]

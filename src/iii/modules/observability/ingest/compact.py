@@ -12,13 +12,16 @@ from iii.modules.observability.records import Attributes, Span, SpanEvent
 from iii.modules.observability.redaction import PAYLOAD
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import COMPACT_FRAME_BYTES, COMPACT_SPAN_BYTES, KIB
+from iii.protocol.secrets import may_hold_secret
 from iii.protocol.shown_payload import shown_payload
-from iii.protocol.span_record import SHORTEST, SpanBatch, SpanRecord, UnreadBatch
-from iii.protocol.tracecontext import baggage_values
+from iii.protocol.span_record import OWN_END, SHORTEST, PlainSpan, SpanBatch, SpanRecord, UnreadBatch
+from iii.protocol.tracecontext import baggage_values, names_a_function
 
 ITEMS = 256  # of one step
 STEP_BYTES = 64 * KIB  # of what is read of them anew, and one span at least
-_ERROR = 2
+_OK, _ERROR = 1, 2
+_CLIENT = 3
+_TRACEPARENT = 55
 _FUNCTION = "iii.function.id"
 
 _unread = msgspec.msgpack.Decoder(UnreadBatch).decode
@@ -50,11 +53,38 @@ def spans_of(payload: bytes, drops: Drops) -> Iterator[list[Span]]:
         batch = _batch(payload)
     except BAD_JSON as error:
         raise BadBatch(str(error)) from None
-    sizes = [_size(record) for record in batch.spans]
+    records = batch.spans
+    if batch.plain:
+        records += [_record(plain, batch.shown_bytes) for plain in batch.plain]
+    sizes = [_size(record) for record in records]
     resource = batch.resource
     origin = Origin(resource, resource.get("service.name"), 0, True, batch.scope)
-    for some in _steps(batch.spans, sizes):
-        yield [_span(record, origin, drops) for record in some]
+    for some in _steps(records, sizes):
+        clean = _are_clean(some)
+        yield [_span(record, origin, drops, clean) for record in some]
+
+
+def _record(plain: PlainSpan, shown_bytes: int) -> SpanRecord:
+    """The same in full. Raises BadBatch: no trace is in it."""
+    own, parent, function_id = plain.own, plain.parent, plain.function_id
+    if len(own) == OWN_END and parent is not None:
+        own = parent[:36] + own
+    elif len(own) != _TRACEPARENT:
+        raise BadBatch("a span has no trace")
+    return SpanRecord(
+        f"call {function_id}" if plain.kind == _CLIENT else f"execute {function_id}",
+        plain.kind,
+        function_id,
+        parent,
+        own,
+        plain.baggage,
+        plain.start_ns,
+        plain.end_ns,
+        _OK,
+        shown_bytes=shown_bytes,
+        came=plain.came,
+        went=plain.went,
+    )
 
 
 def _steps(records: Sequence[SpanRecord], sizes: Sequence[int]) -> Iterator[Sequence[SpanRecord]]:
@@ -84,7 +114,7 @@ def _size(record: SpanRecord) -> int:
     return size + len(record.baggage or "")
 
 
-def _span(record: SpanRecord, origin: Origin, drops: Drops) -> Span:
+def _span(record: SpanRecord, origin: Origin, drops: Drops, clean: bool) -> Span:
     own, parent = record.traceparent, record.parent
     return Span(
         own[3:35],
@@ -96,7 +126,7 @@ def _span(record: SpanRecord, origin: Origin, drops: Drops) -> Span:
         STATUSES[record.status],
         _attributes_of(record, drops),
         origin.service or "unknown",
-        _events_of(record, drops),
+        _events_of(record, drops, clean),
         [],
         record.description,
         origin.scope_name,
@@ -107,10 +137,14 @@ def _span(record: SpanRecord, origin: Origin, drops: Drops) -> Span:
 
 def _attributes_of(record: SpanRecord, drops: Drops) -> Attributes:
     """The baggage that came along, the function, and what was set."""
-    pairs = {} if record.baggage is None else baggage_values(record.baggage)
-    if record.function_id:
-        pairs[_FUNCTION] = record.function_id
-    found = list(pairs.items())
+    baggage, function_id = record.baggage, record.function_id
+    if function_id and (baggage is None or names_a_function(baggage)):  # nearly all: what it names gives way
+        found: Attributes = [(_FUNCTION, function_id)]
+    else:
+        pairs = baggage_values(baggage)
+        if function_id:
+            pairs[_FUNCTION] = function_id
+        found = [*pairs.items()]
     if record.attributes:
         try:
             found += attributes_of(_attributes(_list(record.attributes.values())), drops)
@@ -119,7 +153,7 @@ def _attributes_of(record: SpanRecord, drops: Drops) -> Attributes:
     return found
 
 
-def _events_of(record: SpanRecord, drops: Drops) -> list[SpanEvent]:
+def _events_of(record: SpanRecord, drops: Drops, clean: bool) -> list[SpanEvent]:
     events = []
     if record.events:
         try:
@@ -128,10 +162,12 @@ def _events_of(record: SpanRecord, drops: Drops) -> list[SpanEvent]:
             drops.items += 1
     if record.came is None:
         return events
-    at = len(events) - (record.status == _ERROR)  # an error comes last
-    came = _payload("iii.invocation.input", record.start_ns, record.came, record.shown_bytes)
-    went = _payload("iii.invocation.output", record.end_ns, record.went, record.shown_bytes)
+    came = _payload("iii.invocation.input", record.start_ns, record.came, record.shown_bytes, clean)
+    went = _payload("iii.invocation.output", record.end_ns, record.went, record.shown_bytes, clean)
     went.attributes.append(("iii.payload.ok", "false" if record.status == _ERROR else "true"))
+    if not events:
+        return [came, went]
+    at = len(events) - (record.status == _ERROR)  # an error comes last
     return [came, *events[: max(at, 0)], went, *events[max(at, 0) :]]
 
 
@@ -139,6 +175,15 @@ def _list(texts: Iterable[str]) -> str:
     return f"[{','.join(texts)}]"
 
 
-def _payload(name: str, time_ns: int, json: bytes, shown_bytes: int) -> SpanEvent:
-    text, cut = shown_payload(json, shown_bytes)
+def _are_clean(records: Sequence[SpanRecord]) -> bool:
+    """Whether no payload of them has a secret, or anything but ASCII. Together they are looked through at a fraction of the cost."""
+    payloads = [each for record in records if record.came is not None for each in (record.came, record.went)]
+    return not may_hold_secret(b"\0".join(payloads).decode(errors="replace"))
+
+
+def _payload(name: str, time_ns: int, json: bytes, shown_bytes: int, clean: bool) -> SpanEvent:
+    if clean and len(json) <= shown_bytes:
+        text, cut = json.decode(), False
+    else:
+        text, cut = shown_payload(json, shown_bytes)
     return SpanEvent(name, time_ns, [(PAYLOAD, text), ("iii.payload.truncated", "true" if cut else "false")])

@@ -15,6 +15,9 @@ _INT32 = 2**31
 
 def exponential_point(point: WireExponentialPoint, drops: Drops) -> tuple[HistogramPoint, ExponentialBuckets]:
     """What is kept of it, and what is exported. Raises NotOtlp."""
+    sides = point.positive, point.negative
+    if sum([len(side.bucket_counts or ()) for side in sides if side is not None]) > HISTOGRAM_BUCKETS:
+        raise NotOtlp
     scale = _int32(point.scale)
     buckets = ExponentialBuckets(
         scale,
@@ -48,23 +51,30 @@ def _int32(value: int | str | None) -> int:
 def _side(buckets: WireBuckets | None) -> tuple[int, list[int]]:
     if buckets is None:
         return 0, []
-    counts = buckets.bucket_counts or []
-    if len(counts) > HISTOGRAM_BUCKETS:
-        raise NotOtlp
-    return _int32(buckets.offset), [unsigned(count) for count in counts]
+    return _int32(buckets.offset), [unsigned(count) for count in buckets.bucket_counts or ()]
 
 
 def _by_upper_bound(buckets: ExponentialBuckets) -> defaultdict[float, int]:
     """Counts by the greatest value of their bucket. Where counts begin is a bound, too, with nothing below it."""
     counts: defaultdict[float, int] = defaultdict(int)
     counts[buckets.zero_threshold] += buckets.zero_count
-    for index, count in _merged(buckets.positive, buckets.scale):
-        counts[_power(index, buckets.scale)] += 0
-        counts[_power(index + 1, buckets.scale)] += count
-    for index, count in _merged(buckets.negative, buckets.scale):
-        counts[-_power(index + 1, buckets.scale)] += 0
-        counts[-_power(index, buckets.scale)] += count
+    for below, above, count in _bounded(buckets.positive, buckets.scale):
+        counts[below] += 0
+        counts[above] += count
+    for below, above, count in _bounded(buckets.negative, buckets.scale):
+        counts[-above] += 0
+        counts[-below] += count
     return counts
+
+
+def _bounded(side: tuple[int, list[int]], scale: int) -> Iterator[tuple[float, float, int]]:
+    """The bounds below and above each bucket that holds something, by their size."""
+    end, above = None, 0.0
+    for index, count in _merged(side, scale):
+        below = above if index == end else _power(index, scale)
+        end = index + 1
+        above = _power(end, scale)
+        yield below, above, count
 
 
 def _merged(side: tuple[int, list[int]], scale: int) -> Iterator[tuple[int, int]]:

@@ -64,6 +64,9 @@ FRAME_DROPPED = LogEvent(
 )  # fmt: skip
 
 SMALL_BYTES = 16 * KIB  # read at once if none waits; larger ones wait for a turn of their own
+COMPACT_AT_ONCE_BYTES = (
+    32 * KIB
+)  # the same of compact spans: as our SDK sends them when there are many; nearly all wait unread
 LARGE_BYTES = 512 * KIB  # more is cut into pieces by another process; so much can be read in one step
 CROWDED_S = 0.001  # for which what packs spans has its turns
 TURN_S = 0.004  # of one turn; the piece that is being read is read to its end
@@ -132,7 +135,8 @@ class Ingest:
         if self._stopped or not config.enabled or (kind is TelemetryKind.LOGS and not config.logs_enabled):
             return
         idle = self._turn_due is None and not self._elsewhere
-        if idle and len(payload) <= SMALL_BYTES and not self._signals.crowded():
+        at_once = COMPACT_AT_ONCE_BYTES if kind is TelemetryKind.COMPACT_SPANS else SMALL_BYTES
+        if idle and len(payload) <= at_once and not self._signals.crowded():
             for _ in self._read(kind, payload):
                 pass
         elif self._waiting and self._waiting_bytes + len(payload) > TELEMETRY_WAITING_BYTES:
@@ -220,7 +224,7 @@ class Ingest:
     def _compact(self, payload: bytes) -> Iterator[None]:
         """As `_read`."""
         try:
-            count, keep = spans_in(payload), self._signals.unread()
+            count, keep = spans_in(payload), self._signals.unread(Source.WORKER)
             if keep is not None and count:
                 keep(UnreadSpans(count, len(payload), partial(self._read_compact, payload)))
                 return
@@ -243,7 +247,7 @@ class Ingest:
 
     def _kept_unread(self, payload: bytes) -> bool:
         """Whether the frame waits as it is: it can be read in one step, and all its spans have ended and are sure to count."""
-        keep = self._signals.unread()
+        keep = self._signals.unread(Source.WORKER)
         marks = None if keep is None or len(payload) > LARGE_BYTES else span_marks(payload)
         if keep is None or marks is None:
             return False

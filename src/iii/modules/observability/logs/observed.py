@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from iii.engine.bindings import Binding
 from iii.engine.observing.source import EventSource
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.modules.observability.logs.triggers import LogTarget, LogTriggers, WaitingRecord
 from iii.modules.observability.records import LogRecord
 
@@ -21,7 +21,7 @@ class ObservedLog:
 
     def __init__(self, engine: Engine, triggers: LogTriggers) -> None:
         self.source = EventSource(
-            "observability::on-log", "A log record was kept.", request_format=json_schema(LogRecord), host=self
+            "observability::on-log", "A log record was kept.", request_format=late_schema(LogRecord), host=self
         )
         self._engine = engine
         self._triggers = triggers

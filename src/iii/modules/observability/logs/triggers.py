@@ -14,7 +14,7 @@ from iii.engine.bindings import config_for_builtin
 from iii.engine.config_members import warn_of_unknown_members
 from iii.engine.firing import fire_if
 from iii.engine.invocation import Trace
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.observability.logs.capture import SCOPE, Context
 from iii.modules.observability.logs.requests import LogTriggerConfig
@@ -106,7 +106,7 @@ class LogTriggers:
         """What is registered for it."""
         return TriggerType(
             DEFAULT_NAMESPACE, "log", owner, "Fires for each log record that is kept",
-            config_schema=json_schema(LogTriggerConfig), call_schema=json_schema(LogRecord),
+            config_schema=late_schema(LogTriggerConfig), call_schema=late_schema(LogRecord),
         )  # fmt: skip
 
     def bind(self, binding: Binding) -> None:

@@ -23,6 +23,7 @@ _SIGNS: dict[str, Operator] = {
     "!=": "notequal",
 }
 _ENGINE, _WORKERS = "iii.", "iii.worker."  # how names of the engine's metrics begin; gauges that workers send
+_URL = rf"{HTTP_URL}|^\$\{{[^}}]+\}}$"  # what a placeholder fills to is judged when it is filled
 _EQUAL = 2.220446049250313e-16  # values that differ by less are equal
 
 SHOWN: dict[Operator, str] = {
@@ -51,7 +52,7 @@ class AlertAction(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Meta(description="`log`: a line in the log; `webhook`: a POST to `url`; `function`: a call of `path`."),
     ]
     url: Annotated[
-        Annotated[str, Meta(pattern=HTTP_URL)] | None,
+        Annotated[str, Meta(pattern=_URL)] | None,
         Meta(
             extra={"form": "a URL such as https://hooks.example/alerts"},
             description="Of a webhook: http or https.",

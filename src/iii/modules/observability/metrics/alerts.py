@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from iii.engine.builtin import builtin
+from iii.engine.builtin import LATER, Later, builtin
+from iii.engine.invocation import Invocation
 from iii.modules.observability.metrics.alert_rule import SHOWN, AlertRule
+from iii.modules.observability.metrics.alert_texts import ask_for_rules, needs_texts, with_texts
 from iii.modules.observability.metrics.alert_values import AlertValue
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import is_builtin_id
@@ -113,12 +115,22 @@ class Alerts:
         self._watched = []
 
     @builtin("engine::alerts::list", spec="16 §6")
-    def alerts(self, request: NoRequest) -> AlertsList:
-        """List the rules of alerts, and how they stand."""
+    def alerts(self, request: NoRequest, invocation: Invocation) -> AlertsList | Later:
+        """List the rules of alerts, and how they stand; placeholders in their actions are not filled."""
         states = [each.state for each in self._watched if each.state is not None]
         rules = [_row(each.rule) for each in self._watched]
         firing = sum(state.firing for state in states)
-        return AlertsList(states, rules, firing, self._engine.clock.time_ms())
+        listed = AlertsList(states, rules, firing, self._engine.clock.time_ms())
+        if not any(map(needs_texts, rules)):
+            return listed
+
+        def told(written: list[Any] | None) -> None:
+            if written is not None:
+                listed.rules = [with_texts(row, written) for row in rules]
+            invocation.complete(_encode(listed))
+
+        ask_for_rules(self._engine, told)
+        return LATER
 
     @builtin("engine::alerts::evaluate", spec="16 §6")
     def evaluate(self, request: NoRequest) -> AlertsEvaluated:

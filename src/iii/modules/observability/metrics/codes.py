@@ -12,8 +12,13 @@ INVALID_AGGREGATE_INTERVAL = ErrorCode(
     means="`aggregate_interval` is 0.",
     do="Send seconds, 1 or more.",
 )
+ALERT_EXISTS = ErrorCode(
+    "alert_exists",
+    means="`engine::alerts::set` with `replace: false` names a rule that is there already; nothing has changed.",
+    do="Choose another name, or replace the rule.",
+)
 ALERTS_NOT_CHANGED = ErrorCode(
     "alerts_not_changed",
-    means="The rules of alerts cannot be changed one by one: there are too many, `alerts` is not a list, the settings have a secret, or the configuration does not answer.",
+    means="The rules of alerts cannot be changed one by one: there are too many, `alerts` is not a list, the settings have a secret, others change them all the time, or the configuration does not answer.",
     do="Look at the text; change `alerts` of `iii-observability` as a whole where it says so.",
 )

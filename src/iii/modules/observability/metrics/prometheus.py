@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from iii.engine.engine import Engine
 from iii.modules.observability.metrics.exposition import exposition
 from iii.modules.observability.records import Scraped
+from iii.net.http_log import HttpLog
 from iii.net.listening import listen, port_of
 
 HOST = "127.0.0.1"
@@ -36,7 +37,7 @@ class PrometheusPort:
         application.router.add_get("/metrics", self._scraped)
         application.router.add_get("/healthz", self._alive)
         application.router.add_get("/readyz", self._ready)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_S)
+        self._runner = web.AppRunner(application, access_log=None, logger=HttpLog(), shutdown_timeout=STOP_S)
         await self._runner.setup()
         sockets = await listen(HOST, self.port, "prometheus_port")
         self.port = port_of(sockets[0])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-
-import aiohttp
-from yarl import URL
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from iii.modules.observability.shown_url import shown_url
-from iii.net.addresses import NoAddress, is_blocked, literal_address
-from iii.net.guarded_resolver import AddressRefused, GuardedResolver
+from iii.net.addresses import AddressRefused, NoAddress, is_blocked, literal_address
 from iii.protocol.log_event import LogEvent
 from iii.protocol.task_set import TaskSet
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 WEBHOOK_REFUSED = LogEvent(
     __name__, "alert.webhook_refused", logging.WARNING,
@@ -36,8 +37,10 @@ WORK_FAILED = LogEvent(
     do="Report it with its stack trace.",
 )  # fmt: skip
 
-TIMEOUT_S = 30.0  # Time-out of one attempt at the webhook of an alert.
 PAUSES_S = (1.0, 2.0)  # between attempts
+
+
+Post: TypeAlias = "Callable[[URL, bytes, bool], Awaitable[str]]"
 
 
 class Refused(Exception):
@@ -77,9 +80,10 @@ class Webhooks:
     async def _deliver(self, alert: str, url: URL, body: bytes, allow_private_hosts: bool) -> None:
         reason = ""
         try:
+            post: Post = await asyncio.to_thread(_loaded)
             for pause_s in (*self._pauses_s, None):
                 try:
-                    reason = await _post(url, body, allow_private_hosts)
+                    reason = await post(url, body, allow_private_hosts)
                 except AddressRefused as refused:
                     WEBHOOK_REFUSED(alert=alert, url=shown_url(url), reason=str(refused))
                     return
@@ -92,8 +96,17 @@ class Webhooks:
             self._busy.discard(alert)
 
 
+def _loaded() -> Post:
+    """aiohttp takes longer to import than the loop may stand still; most engines never send an alert."""
+    from iii.modules.observability.metrics.webhook_post import post
+
+    return post
+
+
 def checked(text: str, allow_private_hosts: bool) -> URL:
     """The URL, as far as it can be judged without the network. Raises Refused."""
+    from yarl import URL  # late: it takes 8 ms, and most engines never send an alert
+
     try:
         url = URL(text)
         host = url.host
@@ -112,23 +125,3 @@ def checked(text: str, allow_private_hosts: bool) -> URL:
     if not allow_private_hosts and is_blocked(address):
         raise Refused("Private IP blocked")
     return url.with_host(str(address))
-
-
-async def _post(url: URL, body: bytes, allow_private_hosts: bool) -> str:
-    """Why it failed; empty: it did not. Raises AddressRefused."""
-    connector = aiohttp.TCPConnector(resolver=GuardedResolver(not allow_private_hosts), use_dns_cache=False)
-    try:
-        async with (
-            asyncio.timeout(TIMEOUT_S),
-            aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session,
-            session.post(
-                url, data=body, headers={"Content-Type": "application/json"}, allow_redirects=False
-            ) as response,
-        ):
-            return "" if 200 <= response.status < 300 else f"HTTP {response.status}"
-    except TimeoutError:
-        return f"no answer within {TIMEOUT_S:.0f} s"
-    except (aiohttp.ClientError, ValueError, OSError) as error:
-        if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
-            raise error.os_error from None
-        return type(error).__name__

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from math import inf
-from typing import Any
 
 from iii.modules.observability.records import Attributes, Resource, Span
 from iii.modules.observability.signals import UnreadSpans
@@ -66,19 +65,13 @@ class Arrivals:
         self._most_bytes = min(WAITING_BYTES, self._store.max_bytes // _SLACK)
 
     def add(self, spans: Sequence[Span]) -> bool:
-        """Take spans; whether some should be packed soon.
-
-        The same object again, which was pending and has ended meanwhile, changes nothing if it waits still.
-        """
+        """Take spans; whether some should be packed soon."""
         store, waiting = self._store, self._waiting
         for span in spans:
             if span.pending and not store.live:
                 continue
             key: object = span.span_id
-            known: Any = waiting.get(key)  # no frame: those have numbers
-            if known is not None and known[0] is span:
-                continue
-            if known is not None or store.traces.row(span.trace_id, span.span_id) is not None:
+            if key in waiting or store.traces.row(span.trace_id, span.span_id) is not None:
                 self._repeats += 1
                 key = (key, self._next())
             self._put(key, (span,), self._weight(span))

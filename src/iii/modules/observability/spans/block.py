@@ -3,93 +3,195 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import MutableSequence
 from math import inf
-from operator import attrgetter
+from typing import Any, cast
 
-from iii.modules.observability.spans.filters import Pair
 from iii.modules.observability.spans.row import Row
+from iii.modules.observability.spans.signs import ANY, COMMON_BITS, LOW_BITS
 
-_TOLD = 2  # pairs that a block remembers
-_LONGEST = 2**63 - 1
-_sign = attrgetter("sign")
-_number = attrgetter("number")
+LONGEST = 2**63 - 1  # nanoseconds in a column
+_FINE = 10  # bits of a duration that its pace tells, beside how many there are
+PENDING = 2**16 - 1  # the pace of those that are pending
+_SPARE = 256  # places of rows that have left, at most: to close each of them at once would move all that stand behind
+_BYTES = 8  # of a number in a column of signs
+_GONE = cast("Row", None)  # nobody looks before `first`
 
 
 class Block:
     """Rows in their order.
 
     Attributes:
+        first: the index of the first row: those before it have left.
         took: nanoseconds; -1: pending.
-        signs: of their attributes.
+        paces: `pace_of` what they took.
+        signs: of their attributes, the bits of all pairs.
+        commons: the bits above those.
+        edition: that of the oldest sign, or before.
         numbers: of their traces.
+        columns: rows and all that stands beside them.
+        pending: how many are.
     """
 
-    __slots__ = ("_by_duration", "_is_asked", "_longest", "_told", "latest_end", "numbers", "rows", "signs", "took")
+    __slots__ = (
+        "_longest",
+        "_pace_bytes",
+        "_sign_bytes",
+        "columns",
+        "commons",
+        "edition",
+        "first",
+        "latest_end",
+        "numbers",
+        "paces",
+        "pending",
+        "rows",
+        "signs",
+        "took",
+    )
 
-    def __init__(self, rows: list[Row]) -> None:
-        self.rows = rows
-        self.took = array("q", map(_took, rows))
-        self.signs = array("Q", map(_sign, rows))
-        self.numbers = array("I", map(_number, rows))
-        self.latest_end: float = max(map(_end, rows))  # or later, when rows have left
-        self._longest: float | None = None  # not known
-        self._told: dict[Pair, bytes] | None = None
-        self._by_duration: array[int] | None = None
-        self._is_asked = False  # since something has changed
+    def __init__(self, row: Row) -> None:
+        took, sign = _took(row), row.sign
+        self.rows = [row]
+        self.first = 0
+        self.took = array("q", (took,))
+        self.paces = array("H", (pace_of(took),))
+        self.signs = array("Q", (sign & ANY,))
+        self.commons = array("Q", (sign >> LOW_BITS,))
+        self.edition = sign >> LOW_BITS + COMMON_BITS
+        self.numbers = array("I", (row.number,))
+        self.columns: tuple[MutableSequence[Any], ...] = (
+            self.rows,
+            self.took,
+            self.paces,
+            self.signs,
+            self.commons,
+            self.numbers,
+        )
+        self.latest_end: float = inf if row.pending else row.end  # or later, when rows have left
+        self.pending = int(row.pending)
+        self._longest: int | None = took  # None: not known
+        self._sign_bytes: dict[int, int] | None = None  # nothing was asked since rows came or left
+        self._pace_bytes: tuple[bytes, bytes] | None = None
+
+    def sign_byte(self, at: int) -> int:
+        """The same byte of the signs of all that stand here, one behind the other; made once while none comes or leaves."""
+        known = self._sign_bytes
+        if known is None:
+            known = self._sign_bytes = {}
+        found = known.get(at)
+        if found is None:
+            column = self.signs if at < _BYTES else self.commons
+            found = known[at] = int.from_bytes(column.tobytes()[at % _BYTES :: _BYTES], "little")
+        return found
 
     @property
-    def longest(self) -> float:
-        """What the one that took longest took; some are pending: that has no end."""
+    def pace_bytes(self) -> tuple[bytes, bytes]:
+        """The high bytes of all paces, and the low ones; made once while none comes or leaves."""
+        found = self._pace_bytes
+        if found is None:
+            paces = self.paces.tobytes()
+            found = self._pace_bytes = paces[1::2], paces[::2]
+        return found
+
+    @property
+    def longest(self) -> int:
+        """What the finished one that took longest took; -1: all are pending."""
         if self._longest is None:
-            self._longest = inf if min(self.took, default=0) < 0 else max(self.took, default=0)
+            self._longest = max(self.took[self.first :], default=-1)
         return self._longest
 
-    def by_duration(self) -> Sequence[int] | None:
-        """Places of the rows, those that are pending first, then that of the shortest; None: something has changed since the last time."""
-        if self._by_duration is None:
-            if not self._is_asked:
-                self._is_asked = True
-                return None
-            self._by_duration = array("H", sorted(range(len(self.took)), key=self.took.__getitem__))
-        return self._by_duration
-
-    def told(self) -> dict[Pair, bytes]:
-        """Which rows have the pairs that were asked for lately; another one once anything has changed."""
-        if self._told is None:
-            self._told = {}
-        return self._told
-
-    def tell(self, pair: Pair, marks: bytes) -> None:
-        """Remember which rows have a pair."""
-        told = self.told()
-        told[pair] = marks
-        if len(told) > _TOLD:
-            del told[next(iter(told))]
+    @property
+    def is_empty(self) -> bool:
+        return self.first == len(self.rows)
 
     def insert(self, at: int, row: Row) -> None:
-        self._told = self._by_duration = None
-        self._is_asked = False
-        took = _took(row)
-        self.rows.insert(at, row)
-        self.took.insert(at, took)
-        self.signs.insert(at, row.sign)
-        self.numbers.insert(at, row.number)
-        self.latest_end = max(self.latest_end, _end(row))
-        if self._longest is not None and (took < 0 or took > self._longest):
-            self._longest = None
+        """Before the one with this index; of the rows beside it move those before or those behind: the fewer, if there is room."""
+        took, sign = _took(row), row.sign
+        self._sign_bytes = self._pace_bytes = None
+        if self.first and at - self.first < len(self.rows) - at:
+            self._put(at, (row, took, pace_of(took), sign & ANY, sign >> LOW_BITS, row.number))
+        else:
+            self.rows.insert(at, row)
+            self.took.insert(at, took)
+            self.paces.insert(at, pace_of(took))
+            self.signs.insert(at, sign & ANY)
+            self.commons.insert(at, sign >> LOW_BITS)
+            self.numbers.insert(at, row.number)
+        if sign >> LOW_BITS + COMMON_BITS < self.edition:
+            self.edition = sign >> LOW_BITS + COMMON_BITS
+        if took < 0:
+            self.pending += 1
+            self.latest_end = inf
+        else:
+            if row.end > self.latest_end:
+                self.latest_end = row.end
+            if self._longest is not None and took > self._longest:
+                self._longest = took
+
+    def _put(self, at: int, values: tuple[Any, ...]) -> None:
+        """Those before it move to where some have left."""
+        self.first -= 1
+        for column, value in zip(self.columns, values, strict=True):
+            column[self.first : at - 1] = column[self.first + 1 : at]
+            column[at - 1] = value
 
     def remove(self, first: int, last: int) -> None:
-        self._told = self._by_duration = None
-        self._is_asked = False
-        if last > first + 1 or self._longest == inf or self.took[first] == self._longest:
+        """Of the rows beside them move those before or those behind: the fewer."""
+        self._sign_bytes = self._pace_bytes = None
+        if last > first + 1 or self.took[first] == self._longest:
             self._longest = None
-        del self.rows[first:last], self.took[first:last], self.signs[first:last], self.numbers[first:last]
+        if self.pending:
+            self.pending -= self.took[first:last].count(-1)
+        begin = self.first
+        if first - begin > len(self.rows) - last:
+            for column in self.columns:
+                del column[first:last]
+            return
+        self.first = begin + last - first
+        if first > begin:
+            for column in self.columns:
+                column[self.first : last] = column[begin:first]
+        for gone in range(begin, self.first):
+            self.rows[gone] = _GONE
+        if self.first > _SPARE or 2 * self.first >= len(self.rows):
+            for column in self.columns:
+                del column[: self.first]
+            self.first = 0
+
+    def part(self, first: int, last: int) -> Block:
+        """A copy of some."""
+        other = Block(self.rows[first])
+        other.follow(self, first + 1, last)
+        return other
+
+    def follow(self, block: Block, first: int, last: int) -> None:
+        """Some rows of another one come behind the only one of this, which stood before them."""
+        self._sign_bytes = self._pace_bytes = None
+        for column, others in zip(self.columns, block.columns, strict=True):
+            column[1:] = others[first:last]
+        self.edition, self.latest_end = block.edition, block.latest_end
+        self.pending = self.took.count(-1)
+        self._longest = None
+
+    def split(self, at: int) -> Block:
+        """The rows from there on leave for another one."""
+        self._sign_bytes = self._pace_bytes = None
+        other = self.part(at, len(self.rows))
+        for column in self.columns:
+            del column[at:]
+        self.pending -= other.pending
+        self._longest = None
+        return other
+
+
+def pace_of(took: int) -> int:
+    """A duration in two bytes: never less for a longer one, and the same for those that differ by no more than a thousandth."""
+    if took < 0:
+        return PENDING
+    bits = took.bit_length()
+    return took if bits <= _FINE else (bits - _FINE << _FINE) + (took >> bits - _FINE - 1 & (1 << _FINE) - 1)
 
 
 def _took(row: Row) -> int:
-    return -1 if row.pending else min(row.duration(0), _LONGEST)
-
-
-def _end(row: Row) -> float:
-    return inf if row.pending else row.end
+    return -1 if row.pending else min(row.duration(0), LONGEST)

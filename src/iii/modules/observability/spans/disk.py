@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from iii.engine.engine import Engine
 from iii.modules.observability.config import TraceStorageConfig
 from iii.modules.observability.spans.archive.archive import SpanArchive, folder_of
 from iii.modules.observability.spans.store import SpanStore
+from iii.modules.observability.steps import each_in_its_turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from iii.modules.observability.steps import Steps
 
 OFF = TraceStorageConfig(enabled=False)
 _ROWS = 32  # handed over in one step
@@ -24,7 +31,7 @@ class SpanDisk:
         archive: None: spans are in memory alone. Not used before it is `opened`.
     """
 
-    def __init__(self, engine: Engine, store: SpanStore, settled: Callable[[], Iterator[None]]) -> None:
+    def __init__(self, engine: Engine, store: SpanStore, settled: Callable[[], Steps[None]]) -> None:
         self.archive: SpanArchive | None = None
         self._engine = engine
         self._store = store
@@ -69,8 +76,7 @@ class SpanDisk:
     async def _close(self) -> None:
         archive, self.archive = self.archive, None
         if archive is not None:
-            for _ in self._settled():
-                pass
+            await each_in_its_turn(self._settled())
             await archive.close()
 
     def _handed_over(self, archive: SpanArchive) -> Iterator[None]:

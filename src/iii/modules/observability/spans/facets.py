@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from iii.modules.observability.spans.ordered import Ordered
 from iii.modules.observability.spans.row import Common, Row
+from iii.modules.observability.spans.signs import CommonPairs
 
 
 class Facet:
@@ -21,6 +22,10 @@ class Facet:
     def of(self, root: bool) -> Ordered:
         return self.roots if root else self.others
 
+    def sources(self, everywhere: bool) -> tuple[Ordered, ...]:
+        """Roots, or all."""
+        return (self.roots, self.others) if everywhere else (self.roots,)
+
     def chunks(self) -> Iterator[list[Row]]:
         """All of them, a few at a time."""
         yield from self.roots.chunks()
@@ -32,9 +37,14 @@ class Facet:
 
 
 class Facets:
-    """All of them. A row that is new is placed a little later: by then its parent has often arrived."""
+    """All of them. A row that is new is placed a little later: by then its parent has often arrived.
 
-    def __init__(self) -> None:
+    Attributes:
+        common_pairs: what the signs of the rows were made with.
+    """
+
+    def __init__(self, common_pairs: CommonPairs | None = None) -> None:
+        self.common_pairs = common_pairs or CommonPairs()
         self._facets: dict[Common, Facet] = {}
         self._new: list[Row] = []
 

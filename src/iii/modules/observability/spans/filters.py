@@ -8,7 +8,6 @@ from typing import TypeAlias
 import msgspec
 
 from iii.modules.observability.spans.row import Row, unpack
-from iii.modules.observability.spans.signs import sign_of
 
 Pair: TypeAlias = tuple[str, str]
 Only: TypeAlias = Callable[[list[Row]], list[Row]]
@@ -40,10 +39,9 @@ def having(pairs: list[Pair]) -> Callable[[bytes], bool]:
 
 def having_all(pairs: list[Pair]) -> Only:
     """Those with all pairs."""
-    each, sign = [_having_one(pair) for pair in pairs], sign_of(pairs)
+    each = [having_one(pair) for pair in pairs]
 
     def only(rows: list[Row]) -> list[Row]:
-        rows = [row for row in rows if row.sign & sign == sign]
         for has in each:
             rows = has(rows)
         return rows
@@ -51,7 +49,8 @@ def having_all(pairs: list[Pair]) -> Only:
     return only
 
 
-def _having_one(pair: Pair) -> Only:
+def having_one(pair: Pair) -> Only:
+    """Those with a pair."""
     text, has = packed_pair(pair), having([pair])
     sure = is_unsure = text  # with what stood before it in the last row that was looked at
 
@@ -59,7 +58,7 @@ def _having_one(pair: Pair) -> Only:
         return [
             row
             for row in rows
-            if (sure is not is_unsure and row.bare and sure in row.packed) or (text in row.packed and look(row))
+            if text in row.packed and ((sure is not is_unsure and row.bare and sure in row.packed) or look(row))
         ]
 
     def look(row: Row) -> bool:
@@ -88,11 +87,10 @@ def _standing_before(pair: Pair, packed: bytes, at: int) -> bytes:
 
 def lacking(pair: Pair) -> Only:
     """Those without it."""
-    has, sign = _having_one(pair), sign_of([pair])
+    has = having_one(pair)
 
     def only(rows: list[Row]) -> list[Row]:
-        some = [row for row in rows if row.sign & sign == sign]
-        having_it = set(map(id, has(some))) if some else None
+        having_it = set(map(id, has(rows)))
         return [row for row in rows if id(row) not in having_it] if having_it else rows
 
     return only

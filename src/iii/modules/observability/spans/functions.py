@@ -153,7 +153,7 @@ class TraceFunctions:
         def work(connection: Connection) -> tuple[T, str | None]:
             connection.execute("BEGIN")  # what is written meanwhile is not seen in part
             try:
-                questions = Questions(connection, memory)
+                questions = Questions(connection, memory, archive.known_blocks)
                 return on_disk(questions), questions.damaged
             finally:
                 connection.rollback()

@@ -19,6 +19,7 @@ from iii.modules.observability.spans.requests import TraceStorage
 from iii.modules.observability.spans.row import Row
 from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tree import Collapse
+from iii.modules.observability.steps import Steps
 from iii.protocol.limits import MIB
 
 SPANS = 10_000  # Spans in memory if `memory_max_spans` is not set (C15).
@@ -110,12 +111,11 @@ class KeptSpans:
         """How well spans are kept on disk."""
         return TraceStorage() if self.archive is None else self.archive.storage()
 
-    def settled(self) -> Iterator[None]:
+    def settled(self) -> Steps[None]:
         """Steps after which the store has all that arrived before."""
-        if self._arrivals is None:
-            return iter(())
-        self.signals.looking()
-        return self._arrivals.settled()
+        if self._arrivals is not None:
+            self.signals.looking()
+            yield from self._arrivals.settled()
 
     def watch(self, told: Callable[[Row], None] | None) -> None:
         """Tell of each span that arrives or changes from now on; None: no longer."""
@@ -166,8 +166,10 @@ class KeptSpans:
         if arrivals is not None and (self._engines_too or source is not Source.ENGINE):
             self._took(arrivals.add_own(spans) if source is Source.ENGINE else arrivals.add(spans))
 
-    def _unread(self) -> Callable[[UnreadSpans], None] | None:
-        return None if self.signals.spans.others(self._arrived) else self._keep_unread
+    def _unread(self, source: Source) -> Callable[[UnreadSpans], None] | None:
+        if self.signals.spans.others(self._arrived) or (source is Source.ENGINE and not self._engines_too):
+            return None
+        return self._keep_unread
 
     def _keep_unread(self, frame: UnreadSpans) -> None:
         if self._arrivals is not None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import compress
-from operator import attrgetter
 
 from iii.modules.observability.spans.block import Block
-from iii.modules.observability.spans.filters import Pair, having_all
 from iii.modules.observability.spans.numbers import TraceMarks
 from iii.modules.observability.spans.ordered import Ordered
 from iii.modules.observability.spans.page import PageOfRows
 from iii.modules.observability.spans.row import Row, place_of
-from iii.modules.observability.spans.sieves import marked, signed
+from iii.modules.observability.spans.sieves import marked
 from iii.modules.observability.spans.traces import Traces
+from iii.modules.observability.spans.wanted import WantedRows
 from iii.modules.observability.steps import Steps
 
 _WALKED = 20_000  # rows that are looked at for a page in one step: some 1 ms
@@ -22,34 +20,19 @@ _SOURCES = 2_000  # whose rows are looked at for a page in one step
 _LARGE = 64
 _SPARE = 100  # rows beyond a page until they are sorted again
 ROWS = 64  # looked at in one step: some 10 us
-_number = attrgetter("number")
 
 
-def level_of(traces: Traces, sources: Iterable[Ordered], pairs: list[Pair]) -> Steps[TraceMarks]:
-    """Of which traces any span of the sources has all pairs."""
+def level_of(traces: Traces, sources: Iterable[Ordered], wanted: WantedRows) -> Steps[TraceMarks]:
+    """Of which traces any span of the sources is wanted."""
     found = traces.numbers.mark()
     for source in sources:
-        for numbers in _having(source, pairs):
-            found.add(numbers)
+        for some in wanted.of(source):
+            if not some.is_empty:
+                found.add(some.numbers())
             yield
         if found.are_all:
             break
     return found
-
-
-def _having(source: Ordered, pairs: list[Pair]) -> Iterator[Iterable[int]]:
-    """Numbers of traces with a row that has all pairs, a few at a time."""
-    if not pairs:
-        for block, first, last in source.blocks():
-            yield block.numbers[first:last]
-    elif len(pairs) == 1:
-        for _, numbers, marks in source.telling(pairs[0]):
-            yield compress(numbers, marks) if 1 in marks else ()
-    else:
-        only = having_all(pairs)
-        for rows in source.chunks(sieve=signed(pairs)):
-            for few in divided(rows):
-                yield map(_number, [row for row in only(few) if row.kept])
 
 
 def divided(rows: list[Row]) -> Iterator[list[Row]]:
@@ -65,7 +48,7 @@ def count_of(level: TraceMarks, wanted: Sequence[Ordered], unwanted: Sequence[Or
     if sum(source.count for source in unwanted) < sum(source.count for source in wanted):
         total, sign, sources = (yield from level.spans()), -1, unwanted
     for source in sources:
-        for block, first, last in source.blocks():
+        for block, first, last in source.walk():
             total += sign * level.sieve(block, first, last).count(1)
             yield
     return total
@@ -87,7 +70,7 @@ def first_of(page: PageOfRows, level: TraceMarks, sources: Sequence[Ordered]) ->
         looked += end - first
         if looked > _WALKED:
             return None
-        found += marked(block, first, level.sieve(block, first, end))
+        found += marked(block.rows, first, level.sieve(block, first, end))
         if len(found) >= enough:
             found.sort(key=place_of, reverse=descending)
             del found[max(page.end, 1) :]

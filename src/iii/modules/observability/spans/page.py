@@ -11,14 +11,18 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from iii.modules.observability.spans.filters import longer, shorter
+from iii.modules.observability.spans.numbers import TraceMarks
+from iii.modules.observability.spans.ordered import LARGEST
 from iii.modules.observability.spans.row import Row, place_of
-from iii.modules.observability.spans.sieves import Columns, Timed
+from iii.modules.observability.spans.sieves import Columns, Timed, none_of
+from iii.modules.observability.spans.wanted import Some
 from iii.modules.observability.steps import Steps
 
 _SORTED = 500  # rows of one run
 _FEW = 1_000  # rows before the end of a page: no more are kept
 _MERGED = 10
 _SKIPPED = 64  # rows of an offset that are passed one by one
+_AT_ONCE = 1_024  # rows that are sorted in one step: some 1.5 ms
 _start = attrgetter("start")
 
 
@@ -28,6 +32,7 @@ class PageOfRows(NamedTuple):
     Attributes:
         key: by what rows are sorted.
         by_duration: whether that is their duration first.
+        by_common: whether that is something they have in common with others, then their trace.
         now: when pending ones end.
     """
 
@@ -36,6 +41,7 @@ class PageOfRows(NamedTuple):
     descending: bool
     key: Callable[[Row], Any]
     by_duration: bool
+    by_common: bool
     now: int
 
     @property
@@ -44,15 +50,21 @@ class PageOfRows(NamedTuple):
 
 
 class Best:
-    """Those of any rows that may be on a page."""
+    """Those of any rows that may be on a page.
 
-    def __init__(self, page: PageOfRows) -> None:
+    Args:
+        far: no traces yet: those behind the page, if rows are sorted by what they have in common.
+    """
+
+    def __init__(self, page: PageOfRows, far: TraceMarks | None = None) -> None:
         self._page = page
+        self._far = far
         self._rows: list[Row] = []
         self._runs: list[list[Row]] = []
         self._few = page.end <= _FEW
         self._last: float | None = None  # the duration of the last row so far: what is beyond it is not on the page
         self._bound: int | None = None  # the same of its start, if rows are sorted by that
+        self._trace_id: str | None = None  # the same of its trace, if all that come now have as much in common
         self._sifted: float | None = None  # the duration that this is made for
         self._sift = Timed(0, inf, page.now)
         self._count = 0
@@ -73,33 +85,54 @@ class Best:
         """Whether some that took that long have left meanwhile."""
         return self._expected and len(self._rows) < self._page.end
 
-    def sieve(self, block: Columns, first: int, last: int) -> bytes:
-        """Those that may be on the page."""
+    def sieve(self, block: Columns, first: int, last: int) -> bytes | None:
+        """Those that may be on the page; None: all."""
+        if self._trace_id is not None and self._far is not None:
+            return none_of(self._far.sieve(block, first, last))
         if self._last is None:
-            return b"\1" * (last - first)
+            return None
         if self._last is not self._sifted:
             self._sifted = self._last
-            self._sift = (
-                Timed(self._last, inf, self._page.now)
-                if self._page.descending
-                else Timed(0, self._last, self._page.now)
-            )
+            least, most = (self._last, inf) if self._page.descending else (0, self._last)
+            self._sift = Timed(least, most, self._page.now, roughly=True)
         return self._sift(block, first, last)
 
+    @property
+    def at_once(self) -> int:
+        """Rows that `take` may take in one step: those that are not known to be behind the page are sorted."""
+        if self._page.by_common:
+            return _AT_ONCE if self._trace_id is None else 2 * _AT_ONCE  # each may be before all so far
+        return _AT_ONCE if self._last is None else LARGEST
+
+    def take(self, some: Some) -> None:
+        """Those of some that may be on the page."""
+        self.add(some.found(self.sieve(some.block, some.first, some.last)))
+
     def add(self, rows: list[Row]) -> None:
-        page = self._page
+        """Rows that come by what they have in common have to come in the order of the page."""
         self._count += len(rows)
+        self._rows += self._near(rows)
+        if len(self._rows) >= _SORTED + (self._page.end if self._few else 0):
+            self._sort()
+
+    def _near(self, rows: list[Row]) -> list[Row]:
+        """Those that may be on the page."""
+        page = self._page
         if self._bound is not None:
             bound = self._bound
-            rows = [row for row in rows if (row.start >= bound if page.descending else row.start <= bound)]
-        elif self._last is not None:
-            if not page.descending:
-                rows = shorter(rows, self._last, page.now)
-            elif self._last > 0:
-                rows = longer(rows, self._last, page.now)
-        self._rows += rows
-        if len(self._rows) >= _SORTED + (page.end if self._few else 0):
-            self._sort()
+            return [row for row in rows if (row.start >= bound if page.descending else row.start <= bound)]
+        if self._trace_id is not None:
+            return self._of_near_traces(rows, self._trace_id)
+        if self._last is not None and not page.descending:
+            return shorter(rows, self._last, page.now)
+        return longer(rows, self._last, page.now) if self._last else rows
+
+    def _of_near_traces(self, rows: list[Row], last: str) -> list[Row]:
+        descending = self._page.descending
+        near = [row for row in rows if (row.trace_id >= last if descending else row.trace_id <= last)]
+        if self._far is not None and len(near) < len(rows):
+            self._far.add([row.number for row in rows if (row.trace_id < last if descending else row.trace_id > last)])
+        return near
 
     def _sort(self) -> None:
         page = self._page
@@ -108,6 +141,8 @@ class Best:
             del self._rows[page.end :]
             if page.by_duration and self._rows:
                 self._last = self._rows[-1].duration(page.now)
+            if page.by_common and len(self._rows) == page.end > 0:
+                self._trace_id = self._rows[-1].trace_id
             if page.key is place_of and len(self._rows) == page.end > 0:
                 self._bound = self._rows[-1].start
         else:

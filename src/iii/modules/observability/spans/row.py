@@ -21,7 +21,7 @@ from iii.modules.observability.redaction import (
     redacted_events,
     redacted_links,
 )
-from iii.modules.observability.spans.signs import ANY, sign_of
+from iii.modules.observability.spans.signs import ANY, CommonPairs
 from iii.protocol.limits import KIB
 
 ROW_BYTES = 450  # about, of a span beside what is packed
@@ -69,7 +69,7 @@ class Row(Struct, gc=False, eq=False):
         tagged: it has attributes that are its trace's.
         size: bytes of memory, about.
         archived: it is on disk.
-        sign: `sign_of` its attributes.
+        sign: of its attributes.
         bare: it is known to have neither events nor links.
         number: that of its trace where it is kept.
     """
@@ -98,7 +98,7 @@ class Row(Struct, gc=False, eq=False):
 
     def apart(self) -> Row:
         """A copy that is in no store."""
-        return replace(self, root=True, placed=False, kept=True)
+        return replace(self, root=True, placed=False, kept=True, sign=ANY)
 
     def duration(self, now: int) -> int:
         """Nanoseconds; a pending span ends now."""
@@ -151,11 +151,16 @@ def _pack(span: Span, attributes: Attributes, events: list[SpanEvent], links: li
 
 
 class Packer:
-    """Makes rows. What is equal is one object: common parts and resources."""
+    """Makes rows. What is equal is one object: common parts and resources.
+
+    Attributes:
+        common_pairs: that many rows have.
+    """
 
     _KNOWN = 1_000
 
     def __init__(self) -> None:
+        self.common_pairs = CommonPairs()
         self._commons: dict[tuple[Any, ...], Common] = {}
         self._resources: dict[bytes, bytes] = {}
         self._last: tuple[Resource, bytes] = ({}, _encode({}))
@@ -190,7 +195,7 @@ class Packer:
             span.pending,
             bool(marks & TAG),
             _size_of(span, packed, resource),
-            sign=sign_of(attributes),
+            sign=self.common_pairs.sign_of(attributes),
             bare=not (span.events or span.links),
         )
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from operator import attrgetter
 from typing import Any
 
 from iii.modules.observability.spans.filters import Only, having_all, lacking, longer, shorter
+from iii.modules.observability.spans.numbers import TraceMarks
 from iii.modules.observability.spans.page import PageOfRows
 from iii.modules.observability.spans.requests import Pairs, TracesListInput
 from iii.modules.observability.spans.row import Common, Row, place_of
-from iii.modules.observability.spans.sieves import Sieve, Timed, signed
+from iii.modules.observability.spans.sieves import Sieve, Timed, window
+from iii.modules.observability.spans.signs import CommonPairs
+from iii.modules.observability.spans.wanted import HavingPair, WantedRows
 
 _MS = 1_000_000
 TRACES_OF_PREFIX = 1_000  # that one request finds
@@ -46,17 +49,24 @@ class Selection:
         self._status = (request.status or "").lower()
         self.filters = list(_filters(self, now))
         self.timed = _timed(self)
-        self.sieve: Sieve | None = self.timed
-        if self.pairs and not self.everywhere:
-            self.sieve = signed(self.pairs)  # nearly all those that the filters leave out do not pass
-        pairs = [*([] if self.everywhere else self.pairs), *self.excluded]
-        self.one_pair = pairs[0] if len(pairs) == len(self.filters) == 1 else None
-        self.by_duration = bool(self.filters) and not (self.pairs or self.excluded)
 
     @property
     def page(self) -> PageOfRows:
-        by_duration = self.sort_by in DURATIONS
-        return PageOfRows(self.offset, self.limit, self.descending, self.key, by_duration, self.now)
+        order = self.sort_by
+        return PageOfRows(
+            self.offset, self.limit, self.descending, self.key, order in DURATIONS, order in COMMON_KEYS, self.now
+        )
+
+    def wanted(self, common: CommonPairs, levels: Sequence[TraceMarks]) -> WantedRows:
+        """What it wants of a row, and of its trace."""
+        sieves = list[Sieve]()
+        if self.since is not None or self.until is not None:
+            sieves.append(window(self.since, self.until))
+        if self.timed is not None:
+            sieves.append(self.timed)
+        pairs = [] if self.everywhere else [HavingPair(pair, common) for pair in self.pairs]
+        pairs += [HavingPair(pair, common, is_wanted=False) for pair in self.excluded]
+        return WantedRows(sieves, pairs, levels)
 
     @property
     def other_filters(self) -> int:
@@ -65,9 +75,9 @@ class Selection:
         return len(self.filters) - pairs - len(self.excluded)
 
     @property
-    def by_level(self) -> bool:
-        """Whether spans are listed by their start, whatever it is, for what they have in common and what their trace has."""
-        return not self.filters and self.sort_by not in KEYS and self.since is None and self.until is None
+    def is_of_level(self) -> bool:
+        """Whether spans are listed for nothing but what they have in common and what their trace has."""
+        return not self.filters and self.since is None and self.until is None
 
     def wants(self, common: Common) -> bool:
         """Whether spans with these common parts may be listed."""
@@ -101,7 +111,7 @@ def _filters(selection: Selection, now: int) -> Iterator[Only]:
     if shortest is not None and shortest > 0:
         yield lambda rows: longer(rows, shortest, now)
     if longest is not None:
-        yield lambda rows: shorter(rows, longest, now)
+        yield lambda rows: shorter(rows, longest, now) if longest >= 0 else []
     for pair in selection.excluded:
         yield lacking(pair)
     if selection.pairs and not selection.everywhere:

@@ -52,7 +52,7 @@ class SpanStore:
         self._begin()
 
     def _begin(self) -> None:
-        self.facets = Facets()
+        self.facets = Facets(self._packer.common_pairs)
         self.traces = Traces(self.facets.turn)
         self._rows: deque[Row] = deque()  # in the order of arrival; those that left otherwise too
         self._held: deque[Row] = deque()  # older, which stay until they are finished and on disk

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from iii.modules.observability.redaction import is_tag
+from iii.modules.observability.redaction import tags_among
 from iii.modules.observability.spans.listed import Spans
 from iii.modules.observability.spans.row import Row, place_of
 from iii.modules.observability.steps import Steps
+
+_UNPACKED = 16  # rows in one step: some 30 us
 
 
 def tags_of(rows: Iterable[Row]) -> Steps[dict[str, str] | None]:
     """Of the rows of one trace; a span that starts later wins."""
     tagged = sorted((row for row in rows if row.tagged), key=place_of)
     tags = dict[str, str]()
-    for row in tagged:
-        tags.update((key, value) for key, value in row.unpacked().attributes if is_tag(key))
-        yield
+    for number, row in enumerate(tagged, 1):
+        tags.update(tags_among(row.unpacked().attributes))
+        if not number % _UNPACKED:
+            yield
     return tags or None
 
 

@@ -1,30 +1,28 @@
 """Random ids of traces and spans, as W3C has them."""
 
 import os
+from collections.abc import Callable
+from itertools import chain, repeat
 
-_AT_ONCE = 256
-
-
-class RandomIds:
-    """Hexadecimal digits, of many ids at once: each draw from the system costs more than all the rest."""
-
-    __slots__ = ("_bytes", "_left", "_none")
-
-    def __init__(self, digits: int) -> None:
-        self._bytes = digits // 2
-        self._none = "0" * digits  # is no id
-        self._left: list[str] = []
-
-    def next(self) -> str:
-        """Of one thread at a time: the event loop's."""
-        left = self._left
-        if not left:
-            size = self._bytes
-            left += os.urandom(size * _AT_ONCE).hex(" ", size).split()  # a slice for each would cost five times as much
-            while self._none in left:
-                left.remove(self._none)
-        return left.pop()
+_AT_ONCE = 256  # each draw from the system costs more than all the rest
+_NO_ID = "0" * 16  # is none of a span, and twice that none of a trace
 
 
-new_trace_id = RandomIds(32).next
-new_span_id = RandomIds(16).next
+def _drawn(size: int) -> list[str]:
+    """Hexadecimal digits of so many bytes, often."""
+    digits = _NO_ID
+    while _NO_ID in digits:
+        digits = os.urandom(size * _AT_ONCE).hex(" ", size)  # a slice for each would cost five times as much
+    return digits.split()
+
+
+def _traceparents(_: object) -> list[str]:
+    halves = iter(_drawn(8))
+    return [f"00-{half}{other}-{half}-01" for half, other in zip(halves, halves, strict=True)]
+
+
+# without a frame of Python for each id; of one thread at a time: the event loop's
+new_trace_id: Callable[[], str] = chain.from_iterable(map(_drawn, repeat(16))).__next__
+new_span_id: Callable[[], str] = chain.from_iterable(map(_drawn, repeat(8))).__next__
+new_traceparent: Callable[[], str] = chain.from_iterable(map(_traceparents, repeat(None))).__next__
+"""Of the first span of a new trace, which is sampled; its id is a half of that of the trace: to be drawn costs more than all the rest."""

@@ -9,7 +9,7 @@ import msgspec
 
 from iii.engine.invocation import Trace
 from iii.engine.observing.source import EventSource
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.modules.observability.records import Span
 from iii.modules.observability.tracing.ids import new_span_id, new_trace_id
 from iii.modules.observability.watched.targets import OwnSpans
@@ -31,7 +31,7 @@ class ObservedSpans:
     def __init__(self, wanted: Callable[[], None]) -> None:
         """`wanted` hears that there are observers, or none any more."""
         self.source = EventSource(
-            "observability::on-span", "A span has ended.", request_format=json_schema(Span), host=self
+            "observability::on-span", "A span has ended.", request_format=late_schema(Span), host=self
         )
         self._wanted = wanted
         self._targets: dict[str, str] = {}  # of active observers

@@ -12,7 +12,7 @@ from iii.engine.bindings import config_for_builtin
 from iii.engine.config_members import warn_of_unknown_members
 from iii.engine.firing import fire_if
 from iii.engine.invocation import Trace
-from iii.engine.schema import json_schema
+from iii.engine.schema import late_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.observability.tracing.ids import new_span_id, new_trace_id
 from iii.modules.observability.watched.targets import OwnSpans
@@ -75,7 +75,7 @@ class TraceTriggers:
         """What is registered for it."""
         return TriggerType(
             DEFAULT_NAMESPACE, "trace", owner, "Fires, at most every 300 ms, for traces in which spans came or ended",
-            config_schema=json_schema(TraceTriggerConfig), call_schema=json_schema(TraceTriggerCall),
+            config_schema=late_schema(TraceTriggerConfig), call_schema=late_schema(TraceTriggerCall),
         )  # fmt: skip
 
     def bind(self, binding: Binding) -> None:

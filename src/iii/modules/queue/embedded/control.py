@@ -121,6 +121,7 @@ def _status(job_id: str, located: _Located) -> JobStatus:
         expires_at=row.expires_at,
         error=row.last_error,
         result_bytes=row.result_bytes,
+        trace_id=None if row.traceparent is None else row.traceparent[3:35],
         result=UNSET if row.result is None or not is_json(row.result) else Raw(row.result),
     )
 

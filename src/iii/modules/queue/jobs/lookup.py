@@ -10,11 +10,11 @@ from iii.modules.queue.jobs.store import JobStore
 from iii.storage.items import StoreError
 from iii.storage.transactions import ReadError
 
-_COLUMNS: Final = "queue, function_id, namespace, attempts, max_attempts, created_at, history"
+_COLUMNS: Final = "queue, function_id, namespace, attempts, max_attempts, created_at, history, traceparent"
 _BY_NUMBER: Final = f"SELECT {_COLUMNS}, seq, ready_at FROM jobs WHERE seq = ? AND id = ?"
 _BY_NAME: Final = f"SELECT {_COLUMNS}, seq, ready_at FROM jobs WHERE id = ? AND named = 1 ORDER BY seq DESC LIMIT 1"
 _ENDED: Final = """
-    SELECT queue, function_id, namespace, attempts, max_attempts, created_at, NULL, NULL, NULL, NULL, finished_at, state,
+    SELECT queue, function_id, namespace, attempts, max_attempts, created_at, NULL, NULL, NULL, NULL, NULL, finished_at, state,
         result, result_bytes, expires_at
     FROM results WHERE id = ? AND expires_at > ? ORDER BY place DESC LIMIT 1"""
 _DEAD: Final = f"""
@@ -37,6 +37,7 @@ class FoundJob(NamedTuple):
 
     Attributes:
         place: number of its place.
+        traceparent: of its producer; None of one that has ended, but for a dead letter.
         seq, ready_at: None of one that has ended.
         error: of a dead letter.
         ended, finished_at: how and when it did.
@@ -50,6 +51,7 @@ class FoundJob(NamedTuple):
     max_attempts: int | None
     created_at: int
     history: str | None
+    traceparent: str | None
     seq: int | None
     ready_at: int | None
     error: str | None = None

@@ -85,6 +85,7 @@ def test_16_2_bounds_beyond_all_numbers_are_none(scale: int) -> None:
         {"positive": WireBuckets(2**31, [1])},
         {"negative": WireBuckets(0, [-1])},
         {"positive": WireBuckets(0, [1] * (HISTOGRAM_BUCKETS + 1))},
+        {"positive": WireBuckets(0, [1] * HISTOGRAM_BUCKETS), "negative": WireBuckets(0, [1])},
     ],
 )
 def test_16_2_a_point_that_makes_no_sense_is_left_out(members: dict[str, Any]) -> None:

@@ -136,22 +136,18 @@ def test_06_7_2_all_texts_of_a_span_weigh() -> None:
 
 def test_06_7_3_a_live_span_that_ends_while_it_waits_is_one_span() -> None:
     world = EngineWithSpans()
-    live = span("live", end=0, pending=True, status="unset")
-    world.take(live)
-    live.pending, live.end_time_unix_nano, live.status = False, 1005 * MS, "ok"
-    world.take(live)
-    assert world.kept == 1
+    world.take(span("live", end=0, pending=True, status="unset"))
+    world.take(span("live", end=1005))
     (shown,) = world.ask("list")["spans"]
     assert (shown["end_time_unix_nano"], shown["status"], "pending" in shown) == (1005 * MS, "ok", False)
+    assert world.kept == 1
 
 
 def test_06_7_3_a_live_span_that_was_shown_and_ends_is_one_span() -> None:
     world = EngineWithSpans()
-    live = span("live", end=0, pending=True, status="unset")
-    world.take(live, span("other"))
+    world.take(span("live", end=0, pending=True, status="unset"), span("other"))
     assert world.ask("list")["spans"][0]["pending"]
-    live.pending, live.end_time_unix_nano = False, 1005 * MS
-    world.take(live)
+    world.take(span("live", end=1005))
     assert world.listed() == ["live", "other"]
     assert "pending" not in world.ask("list")["spans"][0]
 
@@ -234,9 +230,7 @@ def test_06_7_2_a_text_of_the_engines_spans_weighs_though_it_is_shared() -> None
 
 def test_06_7_3_an_open_span_of_the_engine_that_was_told_is_one_span() -> None:
     world = EngineWithSpans()
-    live = span("live", end=0, pending=True, status="unset")
-    world.take(live, source=Source.ENGINE)
-    live.pending, live.end_time_unix_nano = False, 1005 * MS
-    world.take(live, span("new"), source=Source.ENGINE)
+    world.take(span("live", end=0, pending=True, status="unset"), source=Source.ENGINE)
+    world.take(span("live", end=1005), span("new"), source=Source.ENGINE)
+    assert ["pending" in each for each in world.ask("list")["spans"]] == [False, False]
     assert world.kept == 2
-    assert "pending" not in world.ask("list")["spans"][0]

@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from iii.modules.observability.spans.archive import blocks, narrowed
+from iii.modules.observability.spans.archive import blocks, columns, firsts, named, narrowed
+from iii.modules.observability.spans.archive import told as told_spans
+from iii.modules.observability.spans.archive.known_blocks import KnownBlocks
 from iii.modules.observability.spans.archive.questions import Questions
 from iii.modules.observability.spans.archive.schema import MIGRATIONS
 from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
@@ -29,6 +31,7 @@ def entry(number: int) -> ArchivedSpan:
     row = PACKER.row(
         span(
             f"{number:05d}", None if number % 4 == 0 else f"{number - number % 4:05d}", f"t{number // 4:04d}", start=number,
+            end=number + 1 + number * 31 % 97, status="error" if number % 2 else "ok",
             name=f"n{number % 3}", attributes=[("kind", "common"), ("rare", str(number % 512)), ("kind", "common")],
         )
     )  # fmt: skip
@@ -64,9 +67,25 @@ def seal_all(connection: sqlite3.Connection) -> None:
         pass
 
 
-def listed(connection: sqlite3.Connection, **request: Any) -> tuple[list[str], int]:
-    page = Questions(connection, []).listed(Selection(msgspec.convert(request, TracesListInput), NOW))
+def listed(connection: sqlite3.Connection, known: Any = None, **request: Any) -> tuple[list[str], int]:
+    page = Questions(connection, [], known).listed(Selection(msgspec.convert(request, TracesListInput), NOW))
     return [json.loads(each)["span_id"] for each in page.spans], page.total
+
+
+def told(connection: sqlite3.Connection) -> list[int]:
+    times, owners, editions = (
+        [id_ for (id_,) in connection.execute(f"SELECT id FROM {each} ORDER BY id")]
+        for each in ("times", "named", "editions")
+    )
+    assert times == owners == editions
+    return times
+
+
+def pages(connection: sqlite3.Connection) -> list[tuple[tuple[list[str], int], tuple[list[str], int]]]:
+    return [
+        (listed(connection, limit=5, sort_order="desc", **each), listed(connection, limit=5, **each))
+        for each in QUESTIONS
+    ]
 
 
 RARE = {"attributes": [["rare", "8"]]}
@@ -87,23 +106,109 @@ QUESTIONS: list[dict[str, Any]] = [
     {"exclude_attributes": [["kind", "none"]], **ANYWHERE},
     {**COMMON, "exclude_attributes": [["rare", "8"]], "end_time": 5_000},
     {**COMMON, "min_duration_ms": 2},
+    {"min_duration_ms": 90, **ANYWHERE},
+    {"min_duration_ms": 97, "max_duration_ms": 97, **ANYWHERE},
+    {"max_duration_ms": 90, **ANYWHERE, "status": "error"},
+    {"max_duration_ms": 3},
+    {"min_duration_ms": 90, "name": "n1", **ANYWHERE},
+    {"min_duration_ms": 90, "sort_by": "name"},
+    {"min_duration_ms": 90, "end_time": 5_000, **ANYWHERE},
+    {"min_duration_ms": 98},
+    {"max_duration_ms": -1},
+    {"sort_by": "duration", **ANYWHERE},
+    {"sort_by": "duration", "status": "error", "max_duration_ms": 50, **ANYWHERE},
+    {"sort_by": "duration", "min_duration_ms": 96.5},
+    {"sort_by": "duration", "offset": 3_000, **ANYWHERE},
+    {"start_time": 3_000, **ANYWHERE},
+    {"start_time": 3_000, "end_time": 7_000},
+    {"end_time": 7_000, "min_duration_ms": 90, "attributes": [["kind", "common"]]},
+    {"end_time": 7_000, "min_duration_ms": 90, "exclude_attributes": [["rare", "8"]], **ANYWHERE},
+    {"min_duration_ms": 90, **COMMON, "name": "n1", "status": "error", **ANYWHERE},
+    {"sort_by": "duration", **RARE, **ANYWHERE},
+    {
+        "sort_by": "duration",
+        "attributes": [["rare", "9"]],
+        "name": "n",
+        "exclude_attributes": [["kind", "common"]],
+        **ANYWHERE,
+    },
+    {"name": "n1", "status": "error", **ANYWHERE},
 ]
 
 
-@pytest.mark.parametrize(("few", "sparse"), [(0, 200), (10**6, 0), (10**6, 200)])
+@pytest.mark.parametrize(("few", "most"), [(0, 10_000), (10**6, 0), (10**6, 10_000)])
 @pytest.mark.parametrize("small", [2, 256])
 def test_06_7_5_lists_are_the_same_before_and_after_spans_are_written_down(
-    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, few: int, sparse: int, small: int
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, few: int, most: int, small: int
 ) -> None:
-    before = [listed(connection, limit=5, sort_order="desc", **each) for each in QUESTIONS]
-    assert [total for _, total in before[:5]] == [20, 2560, 80, 80, SPANS]
+    before = pages(connection)
+    assert [total for (_, total), _ in before[:5]] == [20, 2560, 80, 80, SPANS]
     seal_all(connection)
     assert sealed(connection) == [0, 1, 2, 3]  # spans of the others may still become a parent or a child
     monkeypatch.setattr(narrowed, "_FEW", few)
     monkeypatch.setattr(narrowed, "_FEW_TRACES", few)
-    monkeypatch.setattr(narrowed, "_SPARSE", sparse)
-    monkeypatch.setattr(blocks, "_SMALL", small)
-    assert [listed(connection, limit=5, sort_order="desc", **each) for each in QUESTIONS] == before
+    monkeypatch.setattr(narrowed, "_MOST", most)
+    monkeypatch.setattr(named, "_FEW", few)
+    monkeypatch.setattr(blocks, "SMALL", small)
+    monkeypatch.setattr(columns, "SMALL", small)
+    assert pages(connection) == before
+
+
+@pytest.mark.parametrize(("pages_", "spare", "loose"), [(0, 200, 8_000), (12_000, 0, 8_000), (12_000, 200, 100)])
+def test_06_7_5_lists_by_duration_are_the_same_if_many_spans_would_be_looked_at(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, pages_: int, spare: int, loose: int
+) -> None:
+    """Too many on one page, with one duration, or in no block."""
+    before = pages(connection)
+    seal_all(connection)
+    monkeypatch.setattr(told_spans, "PAGES", pages_)
+    monkeypatch.setattr(firsts, "_SPARE", spare)
+    monkeypatch.setattr(columns, "LOOSE", loose)
+    assert pages(connection) == before
+
+
+def test_06_7_5_the_longest_of_a_million_are_found_without_a_look_at_each(connection: sqlite3.Connection) -> None:
+    seal_all(connection)
+    steps = list[int]()
+    connection.set_progress_handler(lambda: steps.append(1), 1_000)
+    for request in ({"sort_by": "duration"}, {"min_duration_ms": 97}):
+        steps.clear()
+        listed(connection, limit=5, sort_order="desc", **request, **ANYWHERE)
+        assert len(steps) < SPANS / 100
+    connection.set_progress_handler(None, 0)
+
+
+def test_06_7_5_blocks_of_the_version_before_are_told_by_and_by(connection: sqlite3.Connection) -> None:
+    before = pages(connection)
+    for block in blocks.unsealed(connection):
+        blocks.seal(connection, block, blocks.spans_of(connection, block))
+    assert columns.untold(connection) == [3, 2]
+    assert pages(connection) == before
+    tables = Tables(10**10)
+    assert [tables.seal(connection) for _ in range(5)] == [True, True, True, False, False]
+    assert told(connection) == [0, 1, 2, 3]
+    assert pages(connection) == before
+
+
+def test_06_7_5_what_is_known_of_blocks_is_read_again_once_they_are_sealed_again(
+    connection: sqlite3.Connection,
+) -> None:
+    """Also if their spans are others altogether."""
+    known, tables = KnownBlocks(), Tables(10**10)
+    seal_all(connection)
+    for times in range(2):
+        for at in range(times, SPANS, 700):
+            tables.add(connection, [entry(at)._replace(packed=entry(3).packed, end=entry(at).start + 90 * MS)], 2)
+        for _ in range(2):
+            for each in QUESTIONS[::3]:
+                assert listed(connection, known, limit=5, **each) == listed(connection, limit=5, **each)
+            seal_all(connection)
+    assert known.bytes > 0
+    tables.clear(connection)
+    assert listed(connection, known, **COMMON) == ([], 0)
+    tables.add(connection, [entry(number)._replace(packed=entry(3).packed) for number in range(SPANS)], 1)
+    seal_all(connection)
+    assert listed(connection, known, attributes=[["rare", "3"]], **ANYWHERE)[1] == SPANS
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
@@ -128,20 +233,20 @@ def test_06_7_5_what_changes_or_removes_a_span_unseals_its_block(connection: sql
     first, second, third, fourth = sealed(connection)
     changed = first * blocks.SPANS + 100
     tables.add(connection, [entry(changed - 1)._replace(packed=entry(3).packed)], 2)  # ids begin with 1
-    assert sealed(connection) == [second, third, fourth]
+    assert sealed(connection) == told(connection) == [second, third, fourth]
     assert listed(connection, attributes=[["rare", "3"]], search_all_spans=True)[1] == 84
     (trace,) = connection.execute("SELECT trace FROM spans WHERE id = ?", (fourth * blocks.SPANS + 5,)).fetchone()
     connection.execute("DELETE FROM spans WHERE trace = ?", (trace,))
-    assert sealed(connection) == [second, third]
+    assert sealed(connection) == told(connection) == [second, third]
     connection.execute("DELETE FROM spans WHERE id >= ?", ((second + 1) * blocks.SPANS,))
     tables.add(connection, [entry(SPANS)], 2)
-    assert sealed(connection) == [second]
+    assert sealed(connection) == told(connection) == [second]
     assert (
         listed(connection, **RARE, **ANYWHERE)[1]
         == listed(connection, attributes=[["rare", "8"]], name="n", **ANYWHERE)[1]
     )
     tables.clear(connection)
-    assert sealed(connection) == []
+    assert sealed(connection) == told(connection) == []
     assert connection.execute("SELECT count(*) FROM pairs").fetchone() == (0,)
     assert tables.seal(connection) is False
 
@@ -149,14 +254,14 @@ def test_06_7_5_what_changes_or_removes_a_span_unseals_its_block(connection: sql
 def test_06_7_5_a_block_of_too_much_does_not_tell_its_pairs(
     connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = [listed(connection, **each) for each in QUESTIONS[:4]]
+    before = [listed(connection, **each) for each in QUESTIONS]
     monkeypatch.setattr(blocks, "_MOST_BYTES", 10)
     assert Tables(10**10).seal(connection)
     monkeypatch.undo()
     monkeypatch.setattr(blocks, "_MOST_PAIRS", 10)
     assert Tables(10**10).seal(connection)
     assert connection.execute("SELECT count(*) FROM blocks WHERE paired = -1").fetchone() == (2,)
-    assert [listed(connection, **each) for each in QUESTIONS[:4]] == before
+    assert [listed(connection, **each) for each in QUESTIONS] == before
 
 
 def test_06_7_5_a_part_that_is_lost_and_a_span_that_cannot_be_read_are_looked_at(
@@ -164,11 +269,11 @@ def test_06_7_5_a_part_that_is_lost_and_a_span_that_cannot_be_read_are_looked_at
 ) -> None:
     broken = 2 * blocks.SPANS
     connection.execute("UPDATE spans SET packed = x'c1' WHERE id = ?", (broken,))
-    before = [listed(connection, **each) for each in QUESTIONS[:4]]
+    before = [listed(connection, **each) for each in QUESTIONS]
     seal_all(connection)
-    assert [listed(connection, **each) for each in QUESTIONS[:4]] == before
+    assert [listed(connection, **each) for each in QUESTIONS] == before
     connection.execute("DELETE FROM pairs")
-    assert [listed(connection, **each) for each in QUESTIONS[:4]] == before
+    assert [listed(connection, **each) for each in QUESTIONS] == before
 
 
 def test_06_7_5_a_block_whose_spans_are_gone_is_not_written_down(connection: sqlite3.Connection) -> None:
@@ -190,3 +295,24 @@ def test_06_7_5_which_blocks_can_be_sealed_is_known_without_a_look_at_each_span(
     assert blocks.unsealed(connection) == [3, 2, 1, 0]
     connection.set_progress_handler(None, 0)
     assert len(steps) <= 1
+
+
+@pytest.mark.parametrize("sort_by", ["duration", "start_time", "service_name"])
+def test_06_7_5_ties_of_traces_in_all_blocks_are_looked_up_together(
+    connection: sqlite3.Connection, sort_by: str
+) -> None:
+    """With a question for each span a page of them took 0.4 s of a million."""
+    connection.execute("UPDATE spans SET start = 1000, end = 1005")
+    connection.execute("UPDATE traces SET trace_id = 'x' || (id * 7919 % 10007)")
+    requests = [
+        {"sort_by": sort_by, "sort_order": order, "status": "error", "limit": 500, "offset": offset, **ANYWHERE}
+        for order in ("asc", "desc")
+        for offset in (0, 400)
+    ]
+    before = [listed(connection, **request) for request in requests]
+    seal_all(connection)
+    statements = list[str]()
+    connection.set_trace_callback(statements.append)
+    assert [listed(connection, **request) for request in requests] == before
+    connection.set_trace_callback(None)
+    assert len(statements) < 1_000

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from iii.modules.observability.records import Span
-from iii.modules.observability.spans import levels, listed, numbers, page
+from iii.modules.observability.spans import levels, listed, numbers, ordered, page
 from iii.modules.observability.spans.listed import select
+from iii.modules.observability.spans.ordered import Ordered
 from iii.modules.observability.spans.requests import TracesListInput
 from iii.modules.observability.spans.selection import Selection
 from iii.modules.observability.spans.store import SpanStore
@@ -19,6 +20,7 @@ from tests.unit.modules.observability.spans.engine_with_spans import MS, span
 
 NOW = 10_000 * MS
 SPANS = 1_200
+MANY_WALKS = 100  # some 0.1 ms
 
 
 def spans() -> list[Span]:
@@ -148,11 +150,9 @@ def test_06_7_4_a_span_that_gets_another_start_while_a_list_is_made_spoils_no_pa
 ) -> None:
     """It was sent again, and was to be passed on the way to the page."""
     monkeypatch.setattr(page, "_SKIPPED", 0)
-    monkeypatch.setattr(listed, "_PIECES", 0)
     store = SpanStore(SPANS, 10**9)
     store.add([span("a", trace="a", start=6, end=60), span("b", trace="b", start=5, end=60)])
     steps = select(store, Selection(TracesListInput(offset=1, sort_order="desc"), NOW))
-    next(steps)
     next(steps)
     store.add([span("a", trace="a", start=4, end=60)])
     store.facets.settle()
@@ -173,3 +173,53 @@ def test_06_7_4_a_list_that_is_made_while_spans_are_cleared_asks_no_trace_that_c
     deque(store.clear(), 0)
     store.add([span("2", trace="b", name="work"), span("3", trace="a", name="work")])
     assert made(steps) == ([], 0)
+
+
+def test_06_7_4_a_window_is_looked_at_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a hundred names all that began before the window were looked at in one step: some 70 ms."""
+    monkeypatch.setattr(ordered, "_BLOCK", 1_024)
+    store = SpanStore(10_000, 10**9)
+    store.add([span(f"{at:04d}", f"t{at}", start=at, end=at + 3) for at in range(5_000)])
+    store.add([span("pending", "t", start=0, pending=True, end=0)])
+    steps, count = select(store, Selection(TracesListInput(start_time=1_500, limit=3), 10**9 * MS)), 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found = end.value
+            break
+        count += 1
+    assert [row.span_id for row in found.rows] == ["pending", "1497", "1498"]
+    assert found.total == 3_504
+    assert count > 3
+
+
+@pytest.mark.parametrize(
+    "order", [{}, {"sort_by": "duration"}, {"sort_by": "name"}, {"name": "n", "sort_by": "duration"}]
+)
+@pytest.mark.parametrize("limit", [0, 5])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_06_7_4_no_step_of_a_list_walks_over_many_names(
+    order: dict[str, Any], limit: int, everywhere: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100,000 names of roots a step walked over as many empty sources, or over all if no page was wanted: 0.1 s and more."""
+    walks, walk = list[Ordered](), Ordered.walk
+
+    def walked(source: Ordered, *how: Any, **more: Any) -> Any:
+        walks.append(source)
+        return walk(source, *how, **more)
+
+    monkeypatch.setattr(Ordered, "walk", walked)
+    store = SpanStore(SPANS, 10**9)
+    store.add([span(f"{at:05d}", None, f"t{at:04d}", start=at, end=at + 1, name=f"n{at}") for at in range(SPANS)])
+    request = msgspec.convert({"limit": limit, "search_all_spans": everywhere, **order}, TracesListInput)
+    steps, longest, total = select(store, Selection(request, NOW)), 0, None
+    while total is None:
+        walks.clear()
+        try:
+            next(steps)
+        except StopIteration as ended:
+            total = ended.value.total
+        longest = max(longest, len(walks))
+    assert total == SPANS
+    assert longest <= MANY_WALKS

@@ -4,8 +4,13 @@ import random
 
 import pytest
 
+from iii.modules.observability.spans import ordered as ordered_module
+from iii.modules.observability.spans.block import pace_of
 from iii.modules.observability.spans.ordered import Ordered
 from iii.modules.observability.spans.row import Packer, Row, place_of
+from iii.modules.observability.spans.sieves import window
+from iii.modules.observability.spans.signs import ANY, CommonPairs
+from iii.modules.observability.spans.wanted import HavingPair, WantedRows
 from tests.unit.modules.observability.spans.engine_with_spans import MS, span
 
 PACKER = Packer()
@@ -15,8 +20,14 @@ def row(number: int, start: int, end: int | None = None, pending: bool = False) 
     return PACKER.row(span(f"s{number:05d}", start=start, end=start + 1 if end is None else end, pending=pending))
 
 
+@pytest.mark.parametrize("size", [8, 4_096])
 @pytest.mark.parametrize("spread", [1, 50, 5_000])
-def test_rows_that_come_and_leave_in_any_order_stay_sorted(spread: int) -> None:
+def test_rows_that_come_and_leave_in_any_order_stay_sorted(
+    spread: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In blocks of few rows, which are split and left empty, and in one of many, whose front is let go of in parts."""
+    monkeypatch.setattr(ordered_module, "_BLOCK", size)
+    monkeypatch.setattr(ordered_module, "LARGEST", 2 * size)
     chance = random.Random(spread)
     ordered, rows = Ordered(), list[Row]()
     for number in range(4_000):
@@ -27,18 +38,52 @@ def test_rows_that_come_and_leave_in_any_order_stay_sorted(spread: int) -> None:
             ordered.remove(rows.pop(0 if chance.random() < 0.7 else chance.randrange(len(rows))))
     rows.sort(key=place_of)
     assert ordered.count == len(rows)
-    assert [each for piece in ordered.pieces() for each in piece] == rows
+    for descending in (False, True):
+        ends = [block.rows[first:last] for block, first, last in ordered.ends(descending, 5)]
+        assert [each for some in (ends[::-1] if descending else ends) for each in some] == rows
+    finished = [each.duration(0) for each in rows if not each.pending]
+    assert max(ordered.longest()) == max(finished)
+    assert [each for chunk in ordered.chunks() for each in chunk] == rows
     for since, until in ((None, 2000), (2000, None), (1000, 3000), (3000, 1000), (0, 10**6)):
         wanted = [
             each
             for each in rows
             if (since is None or each.pending or each.end >= since * MS) and (until is None or each.start <= until * MS)
         ]
-        bounds = (None if since is None else since * MS, None if until is None else until * MS)
-        assert [each for piece in ordered.pieces(*bounds) for each in piece] == wanted
-        assert [each for chunk in ordered.chunks(*bounds) for each in chunk] == wanted
-        backwards = [each for chunk in ordered.chunks(*bounds, descending=True) for each in reversed(chunk)]
+        of = WantedRows([window(None if since is None else since * MS, None if until is None else until * MS)]).of
+        assert [each for some in of(ordered) for each in some.found()] == wanted
+        backwards = [each for some in of(ordered, descending=True) for each in reversed(some.found())]
         assert backwards == wanted[::-1]
+
+
+@pytest.mark.parametrize("size", [8, 4_096])
+def test_06_7_4_what_is_known_of_a_block_is_of_the_rows_that_are_there(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordered_module, "_BLOCK", size)
+    monkeypatch.setattr(ordered_module, "LARGEST", 2 * size)
+    chance = random.Random(size)
+    ordered, rows = Ordered(), list[Row]()
+    for number in range(1_500):
+        start = max(number - chance.randrange(20), 0)
+        attributes = [("customer", str(chance.randrange(50)))]
+        rows.append(
+            PACKER.row(span(f"s{number:05d}", start=start, end=start + chance.randrange(50), attributes=attributes))
+        )
+        ordered.add(rows[-1])
+        if chance.random() < 0.45:
+            ordered.remove(rows.pop(0 if chance.random() < 0.7 else chance.randrange(len(rows))))
+        if chance.random() < 0.1:
+            for block, first, last in ordered.walk():
+                there = block.rows[first:last]
+                at = chance.randrange(16)
+                signs = bytes(each.sign >> 8 * at & 255 for each in there)
+                assert block.sign_byte(at) >> 8 * first == int.from_bytes(signs, "little")
+                paces = [pace_of(each.duration(0)) for each in there]
+                assert [each[first:last] for each in block.pace_bytes] == [
+                    bytes(pace >> 8 for pace in paces),
+                    bytes(pace & 255 for pace in paces),
+                ]
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -48,8 +93,8 @@ def test_a_walk_meets_each_row_that_stays_once(descending: bool) -> None:
     for each in rows:
         ordered.add(each)
     met = list[Row]()
-    for at, chunk in enumerate(ordered.chunks(descending=descending)):
-        met += chunk
+    for at, (block, first, last) in enumerate(ordered.walk(descending, size=64)):
+        met += block.rows[first:last]
         for number in range(20):  # the oldest leave, others come before and behind
             ordered.remove(rows[at * 20 + number])
             ordered.add(row(10_000 + at * 20 + number, at))
@@ -63,33 +108,66 @@ def test_a_walk_from_the_newest_ends_when_all_that_is_left_leaves() -> None:
     rows = [row(number, number) for number in range(100)]
     for each in rows:
         ordered.add(each)
-    walk = ordered.chunks(descending=True)
-    assert next(walk) == rows[36:]
+    walk = ordered.walk(descending=True, size=64)
+    block, first, last = next(walk)
+    assert block.rows[first:last] == rows[36:]
     for each in rows[:50]:
         ordered.remove(each)
-    assert [chunk for chunk in walk if chunk] == []
+    assert list(walk) == []
 
 
-def test_06_7_4_what_a_block_remembers_of_a_pair_is_forgotten_when_rows_come_and_leave() -> None:
-    """While it is told, too: rows that stay are told once, and rightly."""
-    ordered, pair = Ordered(), ("k", "1")
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_06_7_4_rows_that_are_looked_at_while_others_come_and_leave_are_told_once(is_wanted: bool) -> None:
+    """Signs that tell nothing: each row has to be looked at, a few in one step."""
+    ordered, pair = Ordered(), HavingPair(("k", "1"), CommonPairs(), is_wanted)
     rows = [PACKER.row(span(f"s{at:05d}", start=at, attributes=[("k", str(at % 3))])) for at in range(3_000)]
+    for each in rows:
+        each.sign = ANY
     for each in rows[:2_900]:
         ordered.add(each)
-
-    def told() -> list[Row]:
-        return [row for some, _, marks in ordered.telling(pair) for row, mark in zip(some, marks, strict=True) if mark]
-
-    assert told() == told() == rows[1:2_900:3]
-    for value, count in (("2", 966), ("none", 0), ("1", 967)):  # more than it remembers
-        assert sum(marks.count(1) for _, _, marks in ordered.telling(("k", value))) == count
-    walk, found = ordered.telling(("k", "0")), list[Row]()
-    for at, (some, _, marks) in enumerate(walk):
-        found += [row for row, mark in zip(some, marks, strict=True) if mark] if some else []
+    found, total = list[Row](), 0
+    for at, some in enumerate(WantedRows(pairs=[pair]).of(ordered)):
+        found += some.found()
+        total += some.total
         if at < 100:
             ordered.remove(rows[at])
             ordered.add(rows[2_900 + at])
-    assert {*found} >= {*rows[102:2_900:3]}
-    assert len({*found}) == len(found)
-    assert told() == rows[100:3_000:3]
-    assert told() == [row for row in rows[100:] if row.start // MS % 3 == 1]
+    assert total == len(found) == len({*found})
+    assert {*found} >= {row for row in rows[100:2_900] if (row.start // MS % 3 == 1) is is_wanted}
+    assert all((row.start // MS % 3 == 1) is is_wanted for row in found)
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_06_7_4_common_pairs_are_told_without_a_look(is_wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of spans that came before they were known to be common, too; a pair that is too long is never common."""
+    packer, ordered, long = Packer(), Ordered(), ("long", "x" * 300)
+    rows = [
+        packer.row(span(f"s{at:05d}", start=at, attributes=[("k", str(at % 3)), ("rare", str(at)), long]))
+        for at in range(4_000)
+    ]
+    for each in rows:
+        ordered.add(each)
+    place = packer.common_pairs.place(("k", "1"))
+    assert place is not None
+    assert packer.common_pairs.place(("rare", "8")) is packer.common_pairs.place(long) is None
+    pair = HavingPair(("k", "1"), packer.common_pairs, is_wanted)
+    looked = list[Row]()
+    having = pair.having
+
+    def look(some: list[Row]) -> list[Row]:
+        looked.extend(some)
+        return having(some)
+
+    monkeypatch.setattr(pair, "having", look)
+    found = [row for some in WantedRows(pairs=[pair]).of(ordered) for row in some.found()]
+    assert found == [row for row in rows if (row.start // MS % 3 == 1) is is_wanted]
+    assert {*looked} <= {*rows[:2_200]}
+
+
+def test_06_7_4_no_more_pairs_are_common_than_signs_have_room_for() -> None:
+    common = CommonPairs()
+    for number in range(10_000):
+        common.sign_of([("rare", str(number)), *[(f"{at}", "v") for at in range(60)]])
+    known = [pair for at in range(60) if common.place(pair := (f"{at}", "v"))]
+    assert len(known) == 48
+    assert len({common.place(pair) for pair in known}) == 48

@@ -72,6 +72,14 @@ def test_06_7_5_times_beyond_64_bits_are_cut(connection: sqlite3.Connection) -> 
     assert connection.execute("SELECT start FROM spans").fetchone()[0] == 2**63 - 1
 
 
+def test_06_7_4_nothing_on_disk_takes_less_than_no_time(connection: sqlite3.Connection) -> None:
+    """By a clock that was set back a span ends before it begins."""
+    Tables(10**9).add(connection, [ArchivedSpan.of(PACKER.row(span("s", start=5, end=1)))], 1)
+    for longest, total in ((-1, 0), (0, 1)):
+        asked = Selection(TracesListInput(max_duration_ms=longest), 10**12)
+        assert Questions(connection, []).listed(asked).total == total
+
+
 def test_06_check_29a_the_root_of_a_circle_stays_one(connection: sqlite3.Connection) -> None:
     tables = Tables(10**9)
     rows = [PACKER.row(span("a", "b")), PACKER.row(span("b", "a", start=5))]

@@ -8,7 +8,7 @@ import pytest
 
 from iii.modules.observability.ingest import ingest
 from iii.modules.observability.ingest.compact import ITEMS, STEP_BYTES
-from iii.modules.observability.signals import UnreadSpans
+from iii.modules.observability.signals import Source, UnreadSpans
 from iii.protocol.limits import COMPACT_FRAME_BYTES, COMPACT_SPAN_BYTES, MIB
 from iii.protocol.telemetry import TelemetryKind
 from tests.unit.modules.observability.ingest.frames_of_workers import TRACE, attributes, resource, span, spans
@@ -33,19 +33,24 @@ def handler(number: int = 0) -> Any:
     return ("execute f", 1, "f", None, own, None, TIME, TIME, 1, "", None, None, 1000, b'{"password":"p","n":1}', b"2")
 
 
+def short(*members: Any) -> bytes:
+    """Each as the first members of a short span, with all of them in one frame."""
+    return msgspec.msgpack.encode(({"service.name": "shop"}, "sdk", [], 1000, members))
+
+
 def sent(
     monkeypatch: pytest.MonkeyPatch, payload: bytes, world: EngineWithSpans, kind: TelemetryKind = TelemetryKind.SPANS
 ) -> int:
     """How many spans wait unread after this frame."""
     unread: list[UnreadSpans] = []
-    keep = world.module.signals.unread()
+    keep = world.module.signals.unread(Source.WORKER)
 
     def keeps(frame: UnreadSpans) -> None:
         unread.append(frame)
         assert keep is not None
         keep(frame)
 
-    monkeypatch.setattr(world.module.signals, "unread", lambda: None if keep is None else keeps)
+    monkeypatch.setattr(world.module.signals, "unread", lambda source: None if keep is None else keeps)
     world.engine.core.telemetry(kind, payload)
     for _ in range(20):
         world.clock.advance(0)
@@ -114,6 +119,17 @@ def test_06_7_2_frames_that_wait_are_forgotten_with_the_others(monkeypatch: pyte
 # -- compact ones ---------------------------------------------------------------------------------------------------
 
 
+def test_06_2_11_a_compact_frame_of_our_client_is_taken_at_once() -> None:
+    """A turn of the loop for each would cost the calls of a busy worker more than the frame."""
+    world = EngineWithSpans()
+    payload = short(*[(3, "f", None, f"00-{TRACE}-{number + 1:016x}-01", None, TIME, TIME) for number in range(300)])
+    assert ingest.SMALL_BYTES < len(payload) < ingest.COMPACT_AT_ONCE_BYTES
+
+    world.engine.core.telemetry(TelemetryKind.COMPACT_SPANS, payload)
+
+    assert world.ask("list", limit=0, search_all_spans=True)["total"] == 300
+
+
 def test_17_9_a_compact_frame_that_waited_shows_the_same_spans_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     payload = compact(*[handler(number) for number in range(300)])
     lazy, eager = EngineWithSpans(), EngineWithSpans()
@@ -147,6 +163,10 @@ def test_17_9_a_compact_frame_that_waited_shows_the_same_spans_without_secrets(m
         compact((*handler()[:13], b"x" * (COMPACT_SPAN_BYTES + 1))),
         compact(handler(), (*handler()[:13], b"x" * (COMPACT_SPAN_BYTES // 2), b"x" * (COMPACT_SPAN_BYTES // 2 + 1))),
         compact((*handler()[:10], {"a": "x" * (COMPACT_SPAN_BYTES // 2)}, ["x" * (COMPACT_SPAN_BYTES // 2 + 1)])),
+        short((1, "f", f"00-{TRACE}-{1:016x}-01", "1" * 20, None, TIME, TIME)),
+        short((1, "f", None, f"{2:016x}-01", None, TIME, TIME)),
+        short((1, "f", f"00-{TRACE}-{1:016x}-01", f"{2:016x}-01", None, TIME, 0)),
+        msgspec.msgpack.encode(({}, "sdk", [], 0, {})),
         msgspec.msgpack.encode(({"more": "x" * COMPACT_FRAME_BYTES}, "sdk", [handler()])),
     ],
     ids=[
@@ -161,6 +181,10 @@ def test_17_9_a_compact_frame_that_waited_shows_the_same_spans_without_secrets(m
         "payload",
         "payloads",
         "texts",
+        "short with half an id",
+        "short without a trace",
+        "short without an end",
+        "short ones are no array",
         "large",
     ],
 )
@@ -172,6 +196,29 @@ def test_17_9_a_compact_frame_that_is_none_is_dropped_and_counted(
     assert (world.listed(), world.kept) == ([], 0)
     assert "OTLP ingestion error" in caplog.text
     assert world.module.ingest.drops.frames == 1
+
+
+def test_17_9_short_spans_are_named_by_what_they_are_and_shown_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    parent, own = f"00-{TRACE}-{1:016x}-01", f"{2:016x}-01"
+    call, run = (3, "f", None, parent, "a=b", TIME, TIME), (1, "f", parent, own, None, TIME, TIME)
+    frame = short(call, (*run, b'{"password":"p"}', b'{"token":"t"}'))
+    world, eager = EngineWithSpans(), EngineWithSpans()
+    eager.module.signals.spans.subscribe(lambda spans, source: None)
+    assert sent(monkeypatch, frame, world, TelemetryKind.COMPACT_SPANS) == 2
+    assert sent(monkeypatch, frame, eager, TelemetryKind.COMPACT_SPANS) == 0
+    request = {"include_internal": True, "search_all_spans": True, "sort_by": "start_time"}
+    spans = {span["name"]: span for span in world.ask("list", **request)["spans"]}
+    assert list(spans.values()) == eager.ask("list", **request)["spans"]
+    assert spans["call f"]["attributes"] == [["a", "b"], ["iii.function.id", "f"]]
+    assert (spans["call f"]["span_id"], spans["call f"]["kind"], spans["call f"]["events"]) == (
+        parent[36:52],
+        "client",
+        [],
+    )
+    run = spans["execute f"]
+    assert (run["trace_id"], run["span_id"], run["parent_span_id"]) == (TRACE, own[:16], parent[36:52])
+    shown = [dict(event["attributes"])["iii.payload.json"] for event in run["events"]]
+    assert shown == ['{"password":"[REDACTED]"}', '{"token":"[REDACTED]"}']
 
 
 def test_17_9_no_span_leaves_for_a_frame_that_claims_more_than_are_in_it(monkeypatch: pytest.MonkeyPatch) -> None:

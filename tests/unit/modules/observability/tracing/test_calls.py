@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from iii.engine.functions import Function
+from iii.engine.invocation import Invocation
 from iii.testing import MemoryWorker
 from tests.unit.modules.observability.tracing.traced_engine import (
     PARENT_ID,
@@ -89,6 +91,34 @@ def test_06_check_37_a_builtin_without_a_trace_has_a_span_if_the_environment_say
     world = TracedEngine()
     world.worker.call("state::peek", {})
     assert [span["name"] for span in world.spans()].count("call state::peek") == spans
+
+
+class Urls:
+    """Calls them."""
+
+    def take(self, function: Function) -> None: ...
+
+    def deliver(self, invocation: Invocation, function: Function) -> None:
+        invocation.complete(b"1")
+
+
+@pytest.mark.parametrize(
+    ("version", "traceparent", "variable", "spans"),
+    [
+        ("0.25.0", None, None, 0), ("0.25.0", TRACEPARENT, None, 1), ("0.25.0", None, "1", 1), ("0.11.6", None, None, 1),
+    ],
+)  # fmt: skip
+def test_17_2_the_call_of_a_url_has_a_span_under_a_trace_or_if_the_environment_says_so(
+    monkeypatch: pytest.MonkeyPatch, version: str, traceparent: str | None, variable: str | None, spans: int
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("III_OTEL_TRACE_BUILTINS", variable)
+    world = TracedEngine()
+    world.engine.core.functions.call_urls(Urls())
+    owner = world.engine.connect(runtime="python", version=version)
+    owner.register("web::f", invocation={"url": "https://example.com"})
+    world.worker.call("web::f", traceparent=traceparent)
+    assert [span["name"] for span in world.spans()].count("call web::f") == spans
 
 
 @pytest.mark.parametrize(

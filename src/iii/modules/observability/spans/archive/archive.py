@@ -11,6 +11,7 @@ from typing import Any
 
 from iii.engine.clock import Clock, Timer
 from iii.modules.observability.config import TraceStorageConfig
+from iii.modules.observability.spans.archive.known_blocks import KnownBlocks
 from iii.modules.observability.spans.archive.schema import MIGRATIONS
 from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
 from iii.modules.observability.spans.requests import Completeness, TraceStorage
@@ -49,6 +50,7 @@ class SpanArchive:
 
     Attributes:
         opened: it takes spans and answers.
+        known_blocks: for the thread that reads.
     """
 
     def __init__(self, store: SpanStore, clock: Clock, config: TraceStorageConfig) -> None:
@@ -69,6 +71,7 @@ class SpanArchive:
         self._error: str | None = None
         self._completeness: Completeness = "complete"
         self.opened = False
+        self.known_blocks = KnownBlocks()
 
     async def open(self) -> None:
         """A store that cannot be opened is left as it is: spans are in memory alone."""

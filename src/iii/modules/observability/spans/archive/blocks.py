@@ -6,8 +6,10 @@ Whatever adds, changes or removes a span of a sealed block unseals it, in the sa
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import accumulate
+from typing import TypeAlias
 
 import msgspec
 
@@ -25,9 +27,13 @@ _OLDEST = 1  # blocks that are not sealed: the next spans that leave are there
 _NEWEST = 1  # those whose parents may still come
 _MOST_PAIRS = 64 * SPANS
 _MOST_BYTES = 16 * MIB
-_SMALL = 256  # facets of a block whose numbers are bytes
+SMALL = 256  # facets of a block whose numbers are bytes
 _ENDS = "SELECT (SELECT min(id) FROM spans), (SELECT max(id) FROM spans)"
+_BETWEEN = "WHERE id BETWEEN ? AND ?"
 _LAST_BEFORE = "SELECT max(id) FROM spans WHERE id < ?"
+
+SpanOfBlock: TypeAlias = tuple[int, int, int, int, int, int, int, str]
+"""Its id, its trace, its facet, whether it is a root, when it began and ended, how long it took, and the id that it has in its trace."""
 
 
 def number_of(pair: Pair) -> int:
@@ -52,34 +58,39 @@ def unsealed(connection: Connection) -> list[int]:
     return found
 
 
-def seal(connection: Connection, block: int) -> None:
+def spans_of(connection: Connection, block: int) -> list[SpanOfBlock]:
+    query = f"SELECT id, trace, facet, root > 0, start, end, max(end - start, 0), span_id FROM spans {_BETWEEN}"
+    return connection.execute(query, _bounds(block)).fetchall()
+
+
+def seal(connection: Connection, block: int, spans: Sequence[SpanOfBlock]) -> None:
     """Write down what its spans have."""
-    bounds = block << SHIFT, (block + 1 << SHIFT) - 1
-    spans = connection.execute("SELECT id, trace, facet, root > 0 FROM spans WHERE id BETWEEN ? AND ?", bounds)
-    traces, facets = dict[int, int](), dict[int, int]()
-    counts, owners, codes, roots = list[int](), array("H", [NOBODY]) * SPANS, [0] * SPANS, bytearray(SPANS)
-    facets[-1] = 0
-    for id_, trace, facet, root in spans:
-        at, owner = id_ & SPANS - 1, traces.setdefault(trace, len(traces))
-        if owner == len(counts):
-            counts.append(0)
+    traces = {trace: at for at, trace in enumerate(sorted({span[1] for span in spans}))}
+    facets, counts = {-1: 0}, [0] * len(traces)
+    owners, codes, roots = array("H", [NOBODY]) * SPANS, [0] * SPANS, bytearray(SPANS)
+    for id_, trace, facet, root, _, _, _, _ in spans:
+        at, owner = id_ & SPANS - 1, traces[trace]
         counts[owner] += 1
         owners[at] = owner
         codes[at] = facets.setdefault(facet, len(facets))
         roots[at] = root
-    parts = _parts(connection, bounds)
+    parts = _parts(connection, _bounds(block))
     connection.execute(
         "INSERT INTO blocks (id, paired, traces, counts, owners, facets, codes, roots) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             block, UNPAIRED if parts is None else sum(1 << at for at in parts), array("q", traces).tobytes(),
             array("H", counts).tobytes(), owners.tobytes(), array("q", facets).tobytes(),
-            bytes(codes) if len(facets) <= _SMALL else array("H", codes).tobytes(), bytes(roots),
+            bytes(codes) if len(facets) <= SMALL else array("H", codes).tobytes(), bytes(roots),
         ),
     )  # fmt: skip
     connection.executemany(
         "INSERT INTO pairs (id, packed) VALUES (?, ?)",
         [(block * PARTS + at, part) for at, part in (parts or {}).items()],
     )
+
+
+def _bounds(block: int) -> tuple[int, int]:
+    return block << SHIFT, (block + 1 << SHIFT) - 1
 
 
 def _parts(connection: Connection, bounds: tuple[int, int]) -> dict[int, bytes] | None:

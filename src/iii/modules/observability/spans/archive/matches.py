@@ -5,79 +5,97 @@ from __future__ import annotations
 import json
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import compress
 from operator import itemgetter
-from typing import NamedTuple
 
 import msgspec
 
 from iii.modules.observability.spans.archive.blocks import PARTS, SHIFT, SPANS, UNPAIRED, number_of
+from iii.modules.observability.spans.archive.known_blocks import BlockColumns, BlockReader, SealedBlock
+from iii.modules.observability.spans.archive.orders import marks_of
+from iii.modules.observability.spans.archive.owners import OWNERS, Owners
 from iii.modules.observability.spans.filters import Pair, having, packed_pair
-from iii.storage.transactions import Connection
 
-
-class Owners(NamedTuple):
-    """Whose the spans of a block are.
-
-    Attributes:
-        traces: each once.
-        counts: of spans, for each of those.
-        owners: by place in the block: which of them.
-    """
-
-    traces: Sequence[int]
-    counts: Sequence[int]
-    owners: Sequence[int]
+ALL_PLACES = range(SPANS)
+_SEALED = (
+    "SELECT blocks.id, paired, edition FROM blocks LEFT JOIN editions ON editions.id = blocks.id ORDER BY blocks.id"
+)
+_PAIRS = [
+    BlockColumns(
+        "SELECT pairs.packed FROM json_each(?) j LEFT JOIN pairs ON pairs.id = j.value",
+        lambda row, _: row[0],
+        PARTS,
+        part,
+    )
+    for part in range(PARTS)
+]
+_FEW = 8  # of so many places each is looked for among the others
 
 
 class Blocks:
     """The sealed blocks of one state of the disk."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._execute = connection.execute
-        rows = self._execute("SELECT id, paired FROM blocks ORDER BY id").fetchall()
-        self.sealed = [block for block, _ in rows]
-        self._parts = {block: parts for block, parts in rows if parts != UNPAIRED}
+    def __init__(self, reader: BlockReader) -> None:
+        self._reader = reader
+        self._execute = reader.connection.execute
+        rows = self._execute(_SEALED).fetchall()
+        self.sealed = [block for block, _, _ in rows]
+        self._blocks = {block: SealedBlock(block, edition) for block, _, edition in rows}
+        self._parts = {block: parts for block, parts, _ in rows if parts != UNPAIRED}
 
-    def having(self, pairs: Sequence[Pair]) -> Matches:
-        """The spans that have all of them."""
-        found = dict[int, Sequence[int] | None](self._places(pairs))
+    def having(self, pairs: Sequence[Pair], everywhere: bool) -> Matches:
+        """The spans that have all of them; if not `everywhere` of those in no block roots alone."""
+        found = self._places(pairs)
         told = [block for block in self._parts if found.get(block, ()) is not None]
         sealed = {block: places for block, places in found.items() if places}
-        return Matches(self, sealed, dict(self._loose_having(told, pairs)))
+        loose = dict(self._loose_having(told, pairs, everywhere))
+        return Matches(self, sealed, loose, partial(sum, () if everywhere else self._others(told)))
 
-    def having_any(self, pairs: Sequence[Pair]) -> Matches:
-        """The spans that have one of them."""
+    def having_any(self, pairs: Sequence[Pair], everywhere: bool) -> Matches:
+        """The spans that have one of them; as `having`."""
         sealed, loose = dict[int, Sequence[int]](), dict[int, int]()
-        for found in map(self.having, ([pair] for pair in pairs)):
+        for found in (self.having([pair], everywhere) for pair in pairs):
             loose.update(found.loose)
             for block, places in found.sealed.items():
                 sealed[block] = sorted({*sealed[block], *places}) if block in sealed else places
         return Matches(self, sealed, loose)
 
-    def _places(self, pairs: Sequence[Pair]) -> Iterator[tuple[int, Sequence[int] | None]]:
+    def of(self, traces: Collection[int], most: int) -> Matches | None:
+        """The spans of some traces; None: there are more."""
+        query = "SELECT s.id, s.trace FROM json_each(?) j CROSS JOIN spans s ON s.trace = j.value LIMIT ?"
+        rows = dict[int, int](self._execute(query, (json.dumps(list(traces)), most + 1)).fetchall())
+        if len(rows) > most:
+            return None
+        known, sealed, loose = set(self.sealed), dict[int, Sequence[int]](), dict[int, int]()
+        ids, first = sorted(rows), 0
+        while first < len(ids):
+            block = ids[first] >> SHIFT
+            last = bisect_left(ids, block + 1 << SHIFT, first)
+            if block in known:
+                base = block << SHIFT
+                sealed[block] = [id_ - base for id_ in ids[first:last]]
+            else:
+                loose.update((id_, rows[id_]) for id_ in ids[first:last])
+            first = last
+        return Matches(self, sealed, loose)
+
+    def _places(self, pairs: Sequence[Pair]) -> dict[int, Sequence[int] | None]:
         """By block that may have some; None: it does not tell."""
         numbers = list(map(number_of, pairs))
         parts, blocks = {number % PARTS for number in numbers}, self._parts.items()
-        first = [block for block, known in blocks if all(known >> part & 1 for part in parts)]
-        part = numbers[0] % PARTS
-        ids = json.dumps([block * PARTS + part for block in first])
-        query = "SELECT j.value, pairs.packed FROM json_each(?) j LEFT JOIN pairs ON pairs.id = j.value"
-        for id_, packed in self._execute(query, (ids,)):
-            block, places = id_ // PARTS, _places_of(packed, numbers[0])
-            for number in numbers[1:]:
-                if not places:
-                    break
-                (packed,) = self._execute(
-                    "SELECT max(packed) FROM pairs WHERE id = ?", (block * PARTS + number % PARTS,)
-                ).fetchone()
-                others = _places_of(packed, number)
-                places = None if others is None else sorted({*places}.intersection(others))
-            yield block, places
+        found: dict[int, Sequence[int] | None] = {
+            block: ALL_PLACES for block, known in blocks if all(known >> part & 1 for part in parts)
+        }
+        for number in numbers:
+            some = [block for block, places in found.items() if places]
+            parts_of = self._reader.read(_PAIRS[number % PARTS], [self._blocks[block] for block in some])
+            for block, packed in zip(some, parts_of, strict=True):
+                found[block] = _in_both(found[block] or (), _places_of(packed, number))
+        return found
 
-    def _loose_having(self, told: Sequence[int], pairs: Sequence[Pair]) -> Iterator[tuple[int, int]]:
+    def _loose_having(self, told: Sequence[int], pairs: Sequence[Pair], everywhere: bool) -> Iterator[tuple[int, int]]:
         """Ids and traces of spans of blocks that do not tell, as the database finds them."""
         has = having(list(pairs))
 
@@ -87,12 +105,22 @@ class Blocks:
             except (msgspec.MsgspecError, ValueError):
                 return False
 
-        self._connection.create_function("loose", 1, check)
-        query = "SELECT id, trace FROM spans WHERE id BETWEEN ? AND ? AND instr(packed, ?) AND loose(packed)"
-        for first, last in self.loose(told):
+        self._reader.connection.create_function("loose", 1, check)
+        roots = "" if everywhere else "AND root > 0 "
+        query = f"SELECT id, trace FROM spans WHERE id BETWEEN ? AND ? {roots}AND instr(packed, ?) AND loose(packed)"
+        for first, last in self.between(told):
             yield from self._execute(query, (first, last, packed_pair(pairs[0])))
 
-    def loose(self, blocks: Sequence[int]) -> Iterator[tuple[int, int]]:
+    def _others(self, told: Sequence[int]) -> Iterator[int]:
+        """How many spans of blocks that do not tell are no roots."""
+        for bounds in self.between(told):
+            (others,) = self._execute(
+                "SELECT count(*) FROM spans WHERE id BETWEEN ? AND ? AND root = 0", bounds
+            ).fetchone()
+            yield others
+
+    @staticmethod
+    def between(blocks: Sequence[int]) -> Iterator[tuple[int, int]]:
         """First and last ids of spans between some blocks."""
         first, most = 0, 2**63 - 1
         for block in blocks:
@@ -103,27 +131,17 @@ class Blocks:
 
     def owners(self, blocks: Collection[int]) -> Iterator[tuple[int, Owners]]:
         """By block."""
-        query = f"SELECT blocks.id, traces, counts, owners FROM {_OF_BLOCKS}"
-        for block, *columns in self._execute(query, (json.dumps(list(blocks)),)):
-            yield block, Owners(*(array(kind, raw) for kind, raw in zip("qHH", columns, strict=True)))
+        return zip(blocks, self._reader.read(OWNERS, [self._blocks[block] for block in blocks]), strict=True)
 
     def listed(self, blocks: Collection[int], facets: Collection[int], everywhere: bool) -> Iterator[tuple[int, bytes]]:
         """By block, by place: 1 for a span of one of the facets, if not `everywhere` only for a root; 0 for others."""
         query = f"SELECT blocks.id, facets, codes, roots FROM {_OF_BLOCKS}"
-        for block, known, codes, roots in self._execute(query, (json.dumps(list(blocks)),)):
-            wanted = [facet in facets for facet in array("q", known)]
-            if len(codes) == SPANS:
-                mask = codes.translate(bytes(wanted) + bytes(256 - len(wanted)))
-            else:
-                mask = bytes(map(wanted.__getitem__, array("H", codes)))
-            yield block, mask if everywhere else _both(mask, roots)
+        for block, *columns in self._execute(query, (json.dumps(list(blocks)),)):
+            yield block, mask_of(columns, facets, everywhere)
 
     def count_of(self, traces: Collection[int]) -> int:
         """How many spans of sealed blocks are of these traces."""
-        total = 0
-        for _, of in self.owners(self.sealed):
-            total += sum(compress(of.counts, map(traces.__contains__, of.traces)))
-        return total
+        return sum(sum(compress(of.counts, map(traces.__contains__, of.traces))) for _, of in self.owners(self.sealed))
 
 
 class Matches:
@@ -132,30 +150,42 @@ class Matches:
     Args:
         sealed: places in sealed blocks.
         loose: traces of others, by their ids.
+        passed: tells how many were not looked at; asked once.
 
     Attributes:
-        sealed, loose: as given.
+        sealed, loose, passed: as given.
         count: of all of them.
     """
 
-    def __init__(self, blocks: Blocks, sealed: dict[int, Sequence[int]], loose: dict[int, int]) -> None:
+    def __init__(
+        self,
+        blocks: Blocks,
+        sealed: Mapping[int, Sequence[int]],
+        loose: dict[int, int],
+        passed: Callable[[], int] = int,
+    ) -> None:
         self._blocks = blocks
         self.sealed = sealed
         self.loose = loose
+        self.passed = passed
         self.count = sum(map(len, sealed.values())) + len(loose)
 
     def ids(self) -> list[int]:
         return [*(block << SHIFT | place for block, places in self.sealed.items() for place in places), *self.loose]
+
+    def blocks(self) -> set[int]:
+        """Where they are."""
+        return {*self.sealed, *(id_ >> SHIFT for id_ in self.loose)}
 
     def traces(self, enough: int) -> set[int]:
         """Whose they are; once there are as many as `enough`, these are all."""
         found = set(self.loose.values())
         for block, of in self._blocks.owners(self.sealed):
             places = self.sealed[block]
-            if len(places) == sum(of.counts):
+            if len(places) >= len(of.counts) and len(places) == sum(of.counts):
                 found.update(of.traces)
                 continue
-            found.update(map(of.traces.__getitem__, map(of.owners.__getitem__, places)))
+            found.update(map(of.traces.__getitem__, map(of.codes.numbers.__getitem__, places)))
             if len(found) >= enough:
                 break
         return found
@@ -173,6 +203,18 @@ class Matches:
 
         return check
 
+    def mask(self) -> Callable[[int], int]:
+        """Of a block, by place: 1 is one of them."""
+        loose = dict[int, list[int]]()
+        for id_ in self.loose:
+            loose.setdefault(id_ >> SHIFT, []).append(id_ & SPANS - 1)
+
+        def mask(block: int) -> int:
+            places = self.sealed.get(block, ())
+            return marks_of(sorted({*places, *loose[block]}) if block in loose else places)
+
+        return mask
+
     def count_listed(self, facets: Collection[int], everywhere: bool) -> int:
         """How many of those in sealed blocks are spans of some facets, or roots of them."""
         total = 0
@@ -185,7 +227,33 @@ class Matches:
         return total
 
 
+def mask_of(columns: Sequence[bytes], facets: Collection[int] | None, everywhere: bool) -> bytes:
+    """As `Blocks.listed`; of the columns `facets`, `codes` and `roots`; None: spans of all facets."""
+    known, codes, roots = columns
+    if facets is None and not everywhere:
+        return roots
+    wanted = [(facet >= 0 if facets is None else facet in facets) for facet in array("q", known)]
+    if len(codes) == SPANS:
+        mask = codes.translate(bytes(wanted) + bytes(256 - len(wanted)))
+    else:
+        mask = bytes(map(wanted.__getitem__, array("H", codes)))
+    return mask if everywhere else both(mask, roots)
+
+
 _OF_BLOCKS = "json_each(?) j CROSS JOIN blocks ON blocks.id = j.value"
+
+
+def _in_both(some: Sequence[int], others: Sequence[int] | None) -> Sequence[int] | None:
+    """Places; None: nobody knows the others."""
+    if others is not None and len(others) == SPANS:
+        return some
+    if others is None or len(some) == SPANS:
+        return others
+    if len(others) < len(some):
+        some, others = others, some
+    if len(some) * _FEW < len(others):
+        return [place for place in some if others[min(bisect_left(others, place), len(others) - 1)] == place]
+    return sorted({*some}.intersection(others))
 
 
 def _places_of(packed: bytes | None, number: int) -> Sequence[int] | None:
@@ -199,8 +267,10 @@ def _places_of(packed: bytes | None, number: int) -> Sequence[int] | None:
     if at == count or numbers[at] != number:
         return ()
     ends = part[8 + 8 * count : 8 + 12 * count].cast("I")
-    return part[8 + 12 * count :].cast("H")[ends[at - 1] if at else 0 : ends[at]]
+    places = part[8 + 12 * count :].cast("H")[ends[at - 1] if at else 0 : ends[at]]
+    return ALL_PLACES if len(places) == SPANS else array("H", places.tobytes())
 
 
-def _both(some: bytes, others: bytes) -> bytes:
+def both(some: bytes, others: bytes) -> bytes:
+    """Marks that both have."""
     return (int.from_bytes(some, "little") & int.from_bytes(others, "little")).to_bytes(len(some), "little")

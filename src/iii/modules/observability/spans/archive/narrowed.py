@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
+from iii.modules.observability.spans.archive.columns import TimesReader, count_of_all
+from iii.modules.observability.spans.archive.firsts import ToldPage
+from iii.modules.observability.spans.archive.masks import Asked, Condition
 from iii.modules.observability.spans.archive.matches import Blocks, Matches
+from iii.modules.observability.spans.archive.named import OF_FACETS, traces_named
+from iii.modules.observability.spans.archive.orders import ALL
+from iii.modules.observability.spans.archive.told import PAGES, ToldSpans
 from iii.modules.observability.spans.row import Common
-from iii.modules.observability.spans.selection import Selection
+from iii.modules.observability.spans.selection import KEYS, Selection
 from iii.storage.transactions import Connection
 
-_FEW = 4_000  # spans that are looked up by their ids
+_FEW = 1_000  # spans that are looked up by their ids
 _FEW_TRACES = 1_000  # traces whose spans are
-_SPARSE = 200  # if of less than such a part of the traces something is listed, only their spans are looked at
+_FEWER = 100  # instead of both, where blocks tell of each span
+_MOST = 10_000  # spans of those that are looked up
+_SOME = 64  # if spans of no more than such a part are looked at, blocks are not
 _OTHERS = 2  # at most such a part of all spans is counted one by one
-
-
-_Condition: TypeAlias = tuple[str, tuple[str, ...]]
 
 
 class Narrowed(NamedTuple):
@@ -28,49 +33,110 @@ class Narrowed(NamedTuple):
         conditions: of each span, with what is bound.
         all: nothing is left out.
         counting: how many spans of some facets there are; None: nobody knows.
+        masks: by block, by place: 1 is a span that fulfils a condition.
+        blocks: where they are; None: in any.
+        traces: whose spans fulfil the others; None: anybody's.
+        total: of those of the facets that are wanted; None: not known.
+        page: of those; None: not known.
     """
 
     source: str | None = None
     given: tuple[str, ...] = ()
-    conditions: tuple[_Condition, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     all: bool = True
     counting: Callable[[Sequence[int]], int] | None = None
+    masks: tuple[Callable[[int], int], ...] = ()
+    blocks: Collection[int] | None = None
+    traces: Collection[int] | None = None
+    total: int | None = None
+    page: ToldPage | None = None
 
 
-def narrowed(connection: Connection, selection: Selection, commons: Mapping[int, Common]) -> Narrowed:
-    """By its attributes, and by the names of a trace's spans."""
+class ListedFacets(NamedTuple):
+    """What a list has of what spans have in common.
+
+    Attributes:
+        facets: that are listed.
+        held: spans of those.
+        apart: marks of spans by block that the memory has too.
+        needed: spans on the page and before it.
+        skipped: of those.
+    """
+
+    facets: Collection[int]
+    held: int
+    apart: Mapping[int, int]
+    needed: int
+    skipped: int
+
+
+def narrowed(
+    reader: TimesReader, selection: Selection, commons: Mapping[int, Common], wanted: ListedFacets
+) -> Narrowed:
+    """By its attributes, by the names of a trace's spans, and by when they were and how long they took."""
     if not (selection.pairs or selection.excluded or (selection.everywhere and selection.name)):
-        return Narrowed()
-    blocks = Blocks(connection)
+        return _told(reader, selection, commons, wanted, Narrowed())
+    connection, blocks = reader.connection, Blocks(reader)
+    few, few_traces = _FEW, _FEW_TRACES
+    if wanted.needed <= PAGES and reader.told is not None:
+        few, few_traces = min(few, _FEWER), min(few_traces, _FEWER)
     if selection.everywhere and (selection.pairs or selection.name):
-        found = _by_level(connection, blocks, selection, commons)
+        found = _by_level(reader, blocks, selection, commons, few_traces)
     elif selection.pairs:
-        found = _by_ids(connection, blocks.having(selection.pairs))
+        found = _by_ids(connection, blocks.having(selection.pairs, everywhere=False), everywhere=False, few=few)
     else:
         found = Narrowed()
-    return (
-        _without(connection, blocks.having_any(selection.excluded), selection.everywhere, found)
-        if selection.excluded
-        else found
+    if selection.excluded:
+        found = _without(
+            connection, blocks.having_any(selection.excluded, selection.everywhere), selection.everywhere, found
+        )
+    return found if found.source is not None else _told(reader, selection, commons, wanted, found)
+
+
+def _told(
+    reader: TimesReader, selection: Selection, commons: Mapping[int, Common], wanted: ListedFacets, found: Narrowed
+) -> Narrowed:
+    """The same by what blocks tell of each span, if those that are left would be looked at for that."""
+    facets = None if len(wanted.facets) == len(commons) else frozenset(wanted.facets)
+    is_timed = selection.timed is not None or selection.since is not None or selection.until is not None
+    is_narrow = is_timed or bool(found.masks) or found.traces is not None
+    if not (is_narrow or facets is not None or selection.sort_by in KEYS) or wanted.held * _SOME < count_of_all(
+        reader.connection
+    ):
+        return found
+    held = None if is_narrow or wanted.apart else wanted.held
+    asked = Asked(
+        facets,
+        found.conditions,
+        found.masks,
+        found.blocks,
+        found.traces,
+        wanted.apart,
+        wanted.needed,
+        wanted.skipped,
+        held,
     )
+    answer = ToldSpans(reader, selection, asked, commons).told()
+    return found if answer is None else found._replace(total=answer.total, page=answer.page)
 
 
 def _are_all(connection: Connection, found: Matches) -> bool:
-    (spans,) = connection.execute("SELECT ifnull(sum(roots + others), 0) FROM facets").fetchone()
-    return found.count >= int(spans)
+    spans = count_of_all(connection)
+    return found.count >= spans or (2 * found.count >= spans and found.count + found.passed() >= spans)
 
 
-def _by_ids(connection: Connection, found: Matches) -> Narrowed:
+def _by_ids(connection: Connection, found: Matches, everywhere: bool, few: int) -> Narrowed:
     if _are_all(connection, found):
         return Narrowed()
-    if found.count <= _FEW:
-        source = "json_each(?) j CROSS JOIN spans s ON s.id = j.value"
-        return Narrowed(source, (json.dumps(found.ids()),), all=False)
+    if found.count <= few:
+        return Narrowed(_BY_IDS, (json.dumps(found.ids()),), all=False)
     connection.create_function("chosen", 1, found.check())
     return Narrowed(
         conditions=(("chosen(s.id)", ()),),
         all=False,
-        counting=lambda facets: _listed(connection, found, facets, everywhere=False),
+        counting=lambda facets: _listed(connection, found, facets, everywhere),
+        masks=(found.mask(),),
+        blocks=found.blocks(),
     )
 
 
@@ -78,7 +144,7 @@ def _without(connection: Connection, left_out: Matches, everywhere: bool, found:
     if not left_out.count:
         return found
     if left_out.count <= _FEW:
-        condition: _Condition = ("s.id NOT IN (SELECT value FROM json_each(?))", (json.dumps(left_out.ids()),))
+        condition: Condition = ("s.id NOT IN (SELECT value FROM json_each(?))", (json.dumps(left_out.ids()),))
     else:
         connection.create_function("left_out", 1, left_out.check())
         condition = ("NOT left_out(s.id)", ())
@@ -88,7 +154,16 @@ def _without(connection: Connection, left_out: Matches, everywhere: bool, found:
         (held,) = connection.execute(query, (json.dumps(facets),)).fetchone()
         return int(held) - _listed(connection, left_out, facets, everywhere)
 
-    return found._replace(conditions=(*found.conditions, condition), all=False, counting=count if found.all else None)
+    def mask(block: int) -> int:
+        return ALL ^ marks(block)
+
+    marks = left_out.mask()
+    return found._replace(
+        conditions=(*found.conditions, condition),
+        all=False,
+        counting=count if found.all else None,
+        masks=(*found.masks, mask),
+    )
 
 
 def _listed(connection: Connection, found: Matches, facets: Sequence[int], everywhere: bool) -> int:
@@ -104,52 +179,51 @@ def _listed(connection: Connection, found: Matches, facets: Sequence[int], every
     return found.count_listed(set(facets), everywhere) + int(loose)
 
 
-def _by_level(connection: Connection, blocks: Blocks, selection: Selection, commons: Mapping[int, Common]) -> Narrowed:
+def _by_level(
+    reader: TimesReader, blocks: Blocks, selection: Selection, commons: Mapping[int, Common], few: int
+) -> Narrowed:
     """By what any span of a trace has."""
-    levels = list[set[int]]()
+    connection, levels = reader.connection, list[set[int]]()
     (known,) = connection.execute("SELECT count(*) FROM traces").fetchone()
     if selection.name:
         named = [facet for facet, common in commons.items() if selection.name in common.name.lower()]
         if len(named) < len(commons):
-            levels.append(_named(connection, named, known))
+            of_name = traces_named(reader, set(named), known)
+            if of_name is not None:
+                levels.append(of_name)
     if selection.pairs:
-        found = blocks.having(selection.pairs)
+        found = blocks.having(selection.pairs, everywhere=True)
         if not _are_all(connection, found):
             levels.append(found.traces(known))
     if not levels:
         return Narrowed()
     traces = set.intersection(*levels)
-    return Narrowed() if len(traces) >= known else _by_traces(connection, blocks, traces, commons, known)
+    return Narrowed() if len(traces) >= known else _by_traces(connection, blocks, traces, commons, few)
 
 
 def _by_traces(
-    connection: Connection, blocks: Blocks, traces: Collection[int], commons: Mapping[int, Common], known: int
+    connection: Connection, blocks: Blocks, traces: Collection[int], commons: Mapping[int, Common], few: int
 ) -> Narrowed:
-    few = json.dumps(list(traces)) if len(traces) <= _FEW_TRACES else ""
-    source = "json_each(?) j CROSS JOIN spans s ON s.trace = j.value"
-    if few and len(traces) * _SPARSE < known:
-        return Narrowed(source, (few,), all=False)
+    found = blocks.of(traces, _MOST) if len(traces) <= few else None
+    if found is not None:
+        return _by_ids(connection, found, everywhere=True, few=_FEW)
     connection.create_function("of_traces", 1, traces.__contains__)
 
-    def of_few(facets: Sequence[int]) -> int:
-        wanted = "s.facet IN (SELECT value FROM json_each(?))" if len(facets) < len(commons) else "? IS NOT NULL"
-        query = f"SELECT count(*) FROM {source} WHERE {wanted}"
-        return int(connection.execute(query, (few, json.dumps(facets))).fetchone()[0])
-
     def of_facets(facets: Sequence[int]) -> int:
-        return sum(trace in traces for (trace,) in connection.execute(_OF_FACETS, (json.dumps(facets),)))
+        return sum(trace in traces for (trace,) in connection.execute(OF_FACETS, (json.dumps(facets),)))
 
     def count(facets: Sequence[int]) -> int:
         unwanted = [facet for facet in commons if facet not in set(facets)] if len(facets) < len(commons) else []
         if not _are_few(connection, unwanted):
             return of_facets(facets)
         total = blocks.count_of(traces)
-        for first, last in blocks.loose(blocks.sealed):
+        for first, last in blocks.between(blocks.sealed):
             found = connection.execute("SELECT trace FROM spans WHERE id BETWEEN ? AND ?", (first, last))
             total += sum(trace in traces for (trace,) in found)
         return total - of_facets(unwanted)
 
-    return Narrowed(conditions=(("of_traces(s.trace)", ()),), all=False, counting=of_few if few else count)
+    conditions: tuple[Condition, ...] = (("of_traces(s.trace)", ()),)
+    return Narrowed(conditions=conditions, all=False, counting=count, traces=traces)
 
 
 def _are_few(connection: Connection, facets: Sequence[int]) -> bool:
@@ -161,15 +235,4 @@ def _are_few(connection: Connection, facets: Sequence[int]) -> bool:
     return int(some) * _OTHERS <= int(others)
 
 
-def _named(connection: Connection, facets: Sequence[int], known: int) -> set[int]:
-    """Traces with a span of these facets; most traces have one root."""
-    wanted = (json.dumps(facets),)
-    found = {trace for (trace,) in connection.execute(f"{_ROOTS_OF_FACETS} AND root > 0", wanted)}
-    if len(found) < known:
-        found.update(trace for (trace,) in connection.execute(_OF_FACETS, wanted))
-    return found
-
-
-_WANTED = "facet IN (SELECT value FROM json_each(?))"
-_OF_FACETS = f"SELECT trace FROM spans INDEXED BY spans_by_facet WHERE {_WANTED}"
-_ROOTS_OF_FACETS = f"SELECT trace FROM spans INDEXED BY roots_by_facet WHERE {_WANTED}"
+_BY_IDS = "json_each(?) j CROSS JOIN spans s ON s.id = j.value"

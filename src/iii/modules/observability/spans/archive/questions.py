@@ -8,11 +8,15 @@ from __future__ import annotations
 import copy
 import heapq
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from iii.modules.observability.spans.archive.narrowed import Narrowed, narrowed
+from iii.modules.observability.spans.archive.blocks import SHIFT, SPANS
+from iii.modules.observability.spans.archive.columns import TimesReader
+from iii.modules.observability.spans.archive.known_blocks import KnownBlocks
+from iii.modules.observability.spans.archive.narrowed import ListedFacets, Narrowed, narrowed
+from iii.modules.observability.spans.archive.orders import marks_of
 from iii.modules.observability.spans.archive.rows import COLUMNS, JOINED, ArchivedRows
 from iii.modules.observability.spans.facets import Facets
 from iii.modules.observability.spans.groups import group
@@ -75,11 +79,12 @@ class Questions:
 
     Args:
         memory: copies of all rows in memory of traces that are not on disk as they are.
+        known: what was read of blocks before.
     """
 
-    def __init__(self, connection: Connection, memory: Sequence[Row]) -> None:
+    def __init__(self, connection: Connection, memory: Sequence[Row], known: KnownBlocks | None = None) -> None:
         self._execute = connection.execute
-        self._connection = connection
+        self._reader = TimesReader(connection, known or KnownBlocks())
         self._union = Union(row for row in memory if not row.pending)
         self._pending = [row for row in memory if row.pending]
         self._apart = json.dumps(list({row.trace_id: None for row in memory}))
@@ -143,21 +148,18 @@ class Questions:
             yield self._rows.whole(map(self._rows.row, chunk))
 
     def _answered(self, rows: Sequence[Row]) -> Iterator[bytes]:
-        tags = dict[str, dict[str, str] | None]()
-        unknown = [
-            trace_id for trace_id in {row.trace_id: None for row in rows} if self._union.traces.get(trace_id) is None
-        ]
-        tagged = dict[str, list[Row]]()
-        for row in self._rows.of(unknown, "AND s.tagged"):
-            tagged.setdefault(row.trace_id, []).append(row)
+        traces = {row.trace_id: None for row in rows}
+        tags: dict[str, dict[str, str] | None] = self._rows.tags(
+            [trace_id for trace_id in traces if self._union.traces.get(trace_id) is None]
+        )
         for row in rows:
-            if not self._rows.is_whole(row):
-                continue
             trace_id = row.trace_id
             if trace_id not in tags:
-                of_trace = tagged.get(trace_id) or filter(self._rows.is_whole, self._tagged(trace_id))
-                tags[trace_id] = made(tags_of(filter(self._rows.has_attributes, of_trace)))
-            yield row.answer(tags[trace_id])
+                tagged = self._rows.whole(self._tagged(trace_id))
+                tags[trace_id] = made(tags_of(filter(self._rows.has_attributes, tagged)))
+            answer = self._rows.answer(row, tags[trace_id] or None)
+            if answer is not None:
+                yield answer
 
     def _tagged(self, trace_id: str) -> list[Row]:
         return [row for row in self._union.rows(trace_id) if row.tagged]
@@ -167,13 +169,17 @@ class Questions:
     def _selected(self, selection: Selection, limit: int, skipped: int) -> tuple[list[Row], int]:
         """The first rows of traces that the disk has as they are, but for some, and how many there are."""
         facets = [facet for facet, common in self._commons.items() if selection.wants(common)]
-        narrow = self._narrowed = narrowed(self._connection, selection, self._commons)
-        conditions, values = self._conditions(selection)
-        is_plain = self._by_facet(selection) and selection.since is None and selection.until is None
         roots = not selection.everywhere
         held = self._held(facets, roots)
         if not held:
             return [], 0
+        wanted = ListedFacets(facets, held, _marks_of(self._execute, self._apart), limit, skipped)
+        narrow = self._narrowed = narrowed(self._reader, selection, self._commons, wanted)
+        if narrow.page is not None and narrow.total is not None:
+            rows = sorted(self._rows.having(narrow.page.ids), key=selection.key, reverse=selection.descending)
+            return rows[max(skipped - narrow.page.before, 0) : limit - narrow.page.before], narrow.total
+        conditions, values = self._conditions(selection)
+        is_plain = self._by_facet(selection) and selection.since is None and selection.until is None
         scarce = self._is_scarce(selection, held)
         index = f"{'roots' if roots else 'spans'}_by_{'facet' if scarce else 'start'}"
         if roots:
@@ -186,14 +192,7 @@ class Questions:
             return [], 0
         if total * held < limit * self._held(self._counts, roots):  # between those of the page are too many others
             scarce, index = True, f"{'roots' if roots else 'spans'}_by_facet"
-        if is_plain and selection.sort_by in COMMON_KEYS:
-            sizes = {facet: self._size(facet, roots) for facet in facets}
-            facets = _first_facets(
-                selection, {each: self._commons[each] for each in facets}, sizes, limit + self._union.count
-            )
-            scarce = True
-            index = f"{'roots' if roots else 'spans'}_by_facet"
-        elif is_plain and selection.sort_by in DURATIONS:
+        if is_plain and selection.sort_by in DURATIONS:
             ids, last = self._extremes(selection, facets, index, limit)
             if ids is not None and skipped <= _SKIPPED:
                 rows = sorted(self._rows.having(ids), key=selection.key, reverse=selection.descending)
@@ -234,8 +233,12 @@ class Questions:
         if not selection.everywhere:
             conditions.append("s.root > 0")
         where, narrow = " AND ".join(conditions) or "1", self._narrowed
+        if narrow.total is not None:
+            return narrow.total
         if self._is_counted(selection):
-            known = held if narrow.counting is None or self._by_facet(selection) else narrow.counting(facets)
+            known = held
+            if narrow.counting is not None and not self._by_facet(selection):
+                known = narrow.counting(facets)
             query = f"""
                 SELECT count(*) FROM traces t CROSS JOIN spans s ON s.trace = t.id
                 WHERE {where} AND t.trace_id IN (SELECT value FROM json_each(?))"""
@@ -251,10 +254,10 @@ class Questions:
 
     def _is_counted(self, selection: Selection) -> bool:
         """Whether how many there are is known without a look at each."""
-        if selection.since is not None or selection.until is not None:
-            return False
-        counting = self._narrowed.counting is not None
-        return (counting and not selection.other_filters) or self._by_facet(selection)
+        narrow = self._narrowed
+        if narrow.total is not None or selection.since is not None or selection.until is not None:
+            return narrow.total is not None
+        return (narrow.counting is not None and not selection.other_filters) or self._by_facet(selection)
 
     def _is_scarce(self, selection: Selection, held: int) -> bool:
         """Whether those of the facets are found sooner by their facets than by their start."""
@@ -312,7 +315,7 @@ class Questions:
         if selection.shortest is not None and selection.shortest > 0:
             add("s.end - s.start >= ?", selection.shortest)
         if selection.longest is not None:
-            add("s.end - s.start <= ?", selection.longest)
+            add("max(s.end - s.start, 0) <= ?", selection.longest)
         for condition, bound in self._narrowed.conditions:
             add(condition, *bound)
         return conditions, values
@@ -344,24 +347,17 @@ def _behind(execute: Callable[..., Any], selection: Selection, asked: _Asked, sk
     return f"s.start {since} ?", start, max(skip - passed, 0)
 
 
+def _marks_of(execute: Callable[..., Any], traces: str) -> dict[int, int]:
+    """Of blocks: their spans of traces that are looked at outside of the database."""
+    found = dict[int, list[int]]()
+    for (id_,) in execute(f"SELECT id FROM spans WHERE trace IN {_APART}", (traces,)):
+        found.setdefault(id_ >> SHIFT, []).append(id_ & SPANS - 1)
+    return {block: marks_of(sorted(places)) for block, places in found.items()}
+
+
 def _order_of(selection: Selection) -> str:
     columns = _ORDERS.get(selection.sort_by or "", "s.start"), "t.trace_id", "s.span_id"
     return ", ".join(f"{column} {'DESC' if selection.descending else 'ASC'}" for column in columns)
-
-
-def _first_facets(
-    selection: Selection, commons: Mapping[int, Common], sizes: Mapping[int, int], needed: int
-) -> list[int]:
-    """Those with the spans of a page that is sorted by something they have in common, and of its last name all."""
-    place, found, count = COMMON_KEYS[selection.sort_by], list[int](), 0
-    ordered = sorted(commons, key=lambda facet: place(commons[facet]), reverse=selection.descending)
-    for _, same in groupby(ordered, key=lambda facet: place(commons[facet])):
-        if count >= needed:
-            break
-        for facet in same:
-            found.append(facet)
-            count += sizes[facet]
-    return found
 
 
 _APART = "(SELECT id FROM traces WHERE trace_id IN (SELECT value FROM json_each(?)))"

@@ -8,12 +8,16 @@ from typing import Any
 
 import msgspec
 
-from iii.modules.observability.spans.row import Common, Row
+from iii.modules.observability.redaction import tags_among
+from iii.modules.observability.spans.row import Common, Row, unpack
 from iii.storage.transactions import Connection
 
 COLUMNS = (
     "t.trace_id, s.span_id, s.parent, s.start, s.end, s.facet, r.packed AS resource, s.packed, s.tagged, s.root > 0"
 )
+_TAGGED = """
+    SELECT t.trace_id, s.span_id, s.packed FROM json_each(?) j CROSS JOIN traces t ON t.trace_id = j.value CROSS JOIN spans s ON s.trace = t.id
+    WHERE s.tagged ORDER BY s.start, s.span_id"""
 JOINED = "CROSS JOIN traces t ON t.id = s.trace CROSS JOIN resources r ON r.id = s.resource"
 
 
@@ -53,7 +57,7 @@ class ArchivedRows:
         try:
             row.span()
         except (msgspec.MsgspecError, ValueError) as error:
-            self.damaged = f"corrupt trace payload skipped: span {row.span_id} of trace {row.trace_id}: {error}"
+            self._skipped(row.trace_id, row.span_id, error)
             return False
         return True
 
@@ -62,9 +66,32 @@ class ArchivedRows:
         try:
             row.unpacked()
         except (msgspec.MsgspecError, ValueError) as error:
-            self.damaged = f"corrupt trace payload skipped: span {row.span_id} of trace {row.trace_id}: {error}"
+            self._skipped(row.trace_id, row.span_id, error)
             return False
         return True
+
+    def answer(self, row: Row, tags: dict[str, str] | None) -> bytes | None:
+        """JSON; None: it cannot be unpacked."""
+        try:
+            return row.answer(tags)
+        except (msgspec.MsgspecError, ValueError) as error:
+            self._skipped(row.trace_id, row.span_id, error)
+            return None
+
+    def tags(self, trace_ids: Sequence[str]) -> dict[str, dict[str, str] | None]:
+        """Of each trace; a span that starts later wins."""
+        found = {trace_id: dict[str, str]() for trace_id in trace_ids}
+        for trace_id, span_id, packed in self._execute(_TAGGED, (json.dumps(trace_ids),)):
+            try:
+                attributes = unpack(packed).attributes
+            except (msgspec.MsgspecError, ValueError) as error:
+                self._skipped(trace_id, span_id, error)
+                continue
+            found[trace_id].update(tags_among(attributes))
+        return {**found}
+
+    def _skipped(self, trace_id: str, span_id: str, error: Exception) -> None:
+        self.damaged = f"corrupt trace payload skipped: span {span_id} of trace {trace_id}: {error}"
 
     def having(self, ids: Sequence[int]) -> list[Row]:
         query = f"SELECT {COLUMNS} FROM json_each(?) j CROSS JOIN spans s ON s.id = j.value {JOINED}"

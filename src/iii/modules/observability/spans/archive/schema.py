@@ -1,5 +1,7 @@
 """The tables of spans on disk. Counts by facet are kept by the database itself, so that a total needs no look at spans."""
 
+from collections.abc import Sequence
+
 FACETS = "service, name, status, internal, kind"
 
 _TRIGGERS = (
@@ -22,16 +24,23 @@ _TRIGGERS = (
     """,
 )
 
-# What changes a span unseals its block (`blocks.py`): 2,048 ids, and 16 parts of their pairs.
-_UNSEALING = tuple(
-    f"""
+
+def _unsealing(tables: Sequence[str], orders: str = "") -> tuple[str, ...]:
+    """What changes a span unseals its block (`blocks.py`): 2,048 ids, 16 parts of their pairs, and four orders."""
+    return tuple(
+        f"""
     CREATE TRIGGER block_{event.lower()} AFTER {event} ON spans WHEN EXISTS (SELECT 1 FROM blocks WHERE id = {row}.id >> 11) BEGIN
         DELETE FROM pairs WHERE id BETWEEN ({row}.id >> 11) * 16 AND ({row}.id >> 11) * 16 + 15;
-        DELETE FROM blocks WHERE id = {row}.id >> 11;
+        {" ".join(f"DELETE FROM {table} WHERE id = {row}.id >> 11;" for table in tables)}
+        {orders.format(row=row)}
     END
     """
-    for event, row in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD"))
-)
+        for event, row in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD"))
+    )
+
+
+_ORDERS = "DELETE FROM orders WHERE id BETWEEN ({row}.id >> 11) * 4 AND ({row}.id >> 11) * 4 + 3;"
+_UNSEALING = _unsealing(("editions", "times", "named", "blocks"), _ORDERS)
 
 # A MSGPACK is a BLOB; those of other stores are JSON, and their check looks at it.
 # Of `root`: 0 no, 1 yes, 2 the earliest of spans that are each other's parents.
@@ -65,6 +74,27 @@ MIGRATIONS = (
         facets MSGPACK NOT NULL, codes MSGPACK NOT NULL, roots MSGPACK NOT NULL
     );
     CREATE TABLE pairs (id INTEGER PRIMARY KEY, packed MSGPACK NOT NULL);
+    {";".join(_unsealing(("blocks",)))};
+    """,
+    f"""
+    CREATE TABLE times (
+        id INTEGER PRIMARY KEY, spans INTEGER NOT NULL, earliest INTEGER NOT NULL, latest INTEGER NOT NULL,
+        first_end INTEGER NOT NULL, last_end INTEGER NOT NULL, shortest INTEGER NOT NULL, longest INTEGER NOT NULL,
+        first_trace TEXT NOT NULL, last_trace TEXT NOT NULL, facets MSGPACK NOT NULL, codes MSGPACK NOT NULL, roots MSGPACK NOT NULL
+    );
+    CREATE TABLE orders (id INTEGER PRIMARY KEY, ranks MSGPACK NOT NULL, known MSGPACK NOT NULL, places MSGPACK NOT NULL);
+    CREATE TABLE named (id INTEGER PRIMARY KEY, facets MSGPACK NOT NULL, ends MSGPACK NOT NULL, owners MSGPACK NOT NULL);
+    DROP TRIGGER block_insert;
+    DROP TRIGGER block_update;
+    DROP TRIGGER block_delete;
+    {";".join(_unsealing(("times", "named", "blocks"), _ORDERS))};
+    """,
+    f"""
+    CREATE TABLE editions (id INTEGER PRIMARY KEY, edition INTEGER NOT NULL);
+    INSERT INTO editions SELECT id, 0 FROM times;
+    DROP TRIGGER block_insert;
+    DROP TRIGGER block_update;
+    DROP TRIGGER block_delete;
     {";".join(_UNSEALING)};
     """,
 )
@@ -95,6 +125,10 @@ CLEAR = (
     "DELETE FROM spans",
     "DELETE FROM blocks",
     "DELETE FROM pairs",
+    "DELETE FROM editions",
+    "DELETE FROM times",
+    "DELETE FROM named",
+    "DELETE FROM orders",
     "DELETE FROM traces",
     "DELETE FROM facets",
     "DELETE FROM resources",

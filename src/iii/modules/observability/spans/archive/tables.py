@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from iii.modules.observability.spans.archive.blocks import seal, unsealed
+from iii.modules.observability.spans.archive.blocks import seal, spans_of, unsealed
+from iii.modules.observability.spans.archive.columns import untold, write_down
 from iii.modules.observability.spans.archive.schema import (
     ADD_SPAN,
     ADD_TRACE,
@@ -83,6 +84,10 @@ class Tables:
             connection.execute(COUNT)
             connection.execute("DELETE FROM blocks")
             connection.execute("DELETE FROM pairs")
+            connection.execute("DELETE FROM editions")
+            connection.execute("DELETE FROM times")
+            connection.execute("DELETE FROM named")
+            connection.execute("DELETE FROM orders")
         return bool(closed), Tables.size(connection)
 
     @staticmethod
@@ -132,10 +137,13 @@ class Tables:
 
     def seal(self, connection: Connection) -> bool:
         """Seal a block; whether there are others that can be."""
-        blocks = unsealed(connection)
-        if blocks:
-            seal(connection, blocks[0])
-        return len(blocks) > 1
+        blocks, older = unsealed(connection), untold(connection)
+        for block in (blocks or older)[:1]:
+            spans = spans_of(connection, block)
+            if blocks:
+                seal(connection, block, spans)
+            write_down(connection, block, spans)
+        return len(blocks) + len(older) > 1
 
     def clear(self, connection: Connection) -> None:
         for statement in CLEAR:
