@@ -72,7 +72,7 @@ def rest_of(begun: Coroutine[Any, Any, Any], waits_for: Any, born: int) -> Gener
     try:
         while True:
             if forks.generation != born:
-                begun.throw(RuntimeError("the event loop of the parent process cannot be awaited in a forked child"))
+                begun.throw(forks.cannot_wait())
                 forks.end_child()  # it waits all the same
             while type(waits_for) not in _OF_ASYNCIO:
                 try:

@@ -145,6 +145,7 @@ class _ThreadedWorker(Worker):
         while self._thread.is_alive():
             self._thread.join(LOOK_S)  # a signal may come to another thread, and then does not interrupt this one
 
+    @forks.runs_loop
     def _run(self) -> None:
         """The thread: the loop runs until it is told to stop, whatever escapes a callback."""
         core, loop = self._core, self._core.loop

@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from iii.protocol.log_event import LogEvent
+from iii.sdk import forks
 from iii.sdk.pool_threads import new_pool
 
 TASKS_CUT_OFF = LogEvent(
@@ -29,6 +30,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+@forks.runs_loop
 def run(main: Coroutine[Any, Any, None]) -> None:
     """As `asyncio.run`, but no task and no thread that does not end holds up the return."""
     loop = new_loop()

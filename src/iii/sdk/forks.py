@@ -7,18 +7,23 @@ called the handler belongs to the parent's worker, and would go on as a second o
 """
 
 import asyncio
+import dis
 import os
 import select
 import socket
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from selectors import EVENT_READ, EVENT_WRITE
-from typing import NoReturn, Protocol
+from types import CodeType, FrameType
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from iii.protocol.traceback_text import shown, traceback_text
 from iii.sdk.open_sockets import open_sockets
+
+Runs = TypeVar("Runs", bound=Callable[..., None])
 
 
 class Disowned(Protocol):
@@ -32,6 +37,10 @@ class Disowned(Protocol):
 
 generation = 0  # of processes: a child's is one more than its parent's
 disowned: "weakref.WeakSet[Disowned]" = weakref.WeakSet()
+
+_loops_run_by: set[CodeType] = set()
+# What ends a child itself that is forked below it
+_END_IT = frozenset(("iii.sdk.awaited", "iii.sdk.executor", "multiprocessing.popen_fork"))
 
 _left_behind: list[object] = []  # in a child: kept, since to free it would end what is the parent's
 
@@ -63,9 +72,20 @@ def end_child(error: BaseException | None = None) -> NoReturn:
         os._exit(code & 0xFF)
 
 
+def runs_loop(function: Runs) -> Runs:
+    """Marks what runs the event loop of workers: a child that is forked by a callback of the loop ends with that callback."""
+    _loops_run_by.add(function.__code__)
+    return function
+
+
+def cannot_wait() -> RuntimeError:
+    return RuntimeError("the event loop of the parent process cannot be awaited in a forked child")
+
+
 def _after_in_child() -> None:
     global generation
     generation += 1
+    _end_with(_outermost_of_callback(sys._getframe().f_back))
     inherited = [each for each in list(open_sockets) if each.fileno() >= 0]
     if inherited:
         # An end of nothing instead of a closed descriptor: its number must not become another file's, and an event loop
@@ -84,11 +104,56 @@ def _after_in_child() -> None:
     disowned.clear()
 
 
+def _outermost_of_callback(frame: FrameType | None) -> FrameType | None:
+    """The frame that the event loop of a worker has called and which has forked.
+
+    None: no such loop is below, or what is between ends the child itself. Loops that the program runs count unless they are
+    asyncio's, which works on in a child: uvloop's loses what is to wake the parent's, or aborts the parent.
+    """
+    found = None
+    while frame is not None and (below := frame.f_back) is not None:
+        if frame.f_globals.get("__name__") in _END_IT:
+            return None
+        if below.f_code is asyncio.Handle._run.__code__:
+            found = frame
+        elif below.f_code in _loops_run_by:
+            return found or frame
+        elif below.f_code is asyncio.Runner.run.__code__:
+            return frame if found is None and disowned else None
+        frame = below
+    return None
+
+
+def _end_with(outermost: FrameType | None) -> None:
+    """End the child where the loop would have its turn again.
+
+    One turn would be too much: the loop calls what was ready in the parent a second time, and reads the parent's sockets and
+    what is to wake the parent, which then never wakes again. A trace is the only way to be told of it, whatever the loop.
+    Where one is at work already, such as a debugger's, `end_after_fork` sees to the end, after that turn.
+    """
+    if outermost is None or sys.gettrace() is not None:
+        return
+    raised: BaseException | None = None
+
+    def look(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal raised
+        if event == "exception":
+            raised = argument[1]
+        elif event == "return":
+            sys.settrace(None)
+            last = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+            end_child(None if last.startswith("RETURN") else cannot_wait() if last.startswith("YIELD") else raised)
+        return look
+
+    outermost.f_trace, outermost.f_trace_lines = look, False
+    sys.settrace(lambda *_: None)
+
+
 def _separate(loop: asyncio.AbstractEventLoop) -> None:
     """Give a loop of asyncio, which may be running in the child too, an epoll and a pipe of its own.
 
-    It shares both with the parent's, which would never wake again once the child closed its loop; uvloop sees to that by
-    itself. There is no public way to them.
+    It shares both with the parent's, which would never wake again once the child closed its loop. There is no public way to
+    them.
     """
     selector = getattr(loop, "_selector", None)
     inherited = getattr(selector, "_selector", None)

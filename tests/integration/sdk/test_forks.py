@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from iii.protocol.names import LIST_TRIGGERS
 from tests.integration.sdk.fake_engine import DEADLINE_S, FakeEngine
 
 HEAD = """
@@ -44,16 +45,22 @@ WORKER = (
 )
 
 
-def run(program: str, engine: FakeEngine, *, head: str = WORKER, folder: Path | None = None) -> str:
-    """What the program prints; it must succeed. A file, not `-c`: multiprocessing's spawn imports it again."""
+def run_whatever(
+    program: str, engine: FakeEngine, *, head: str = WORKER, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """In a folder it is a file, not `-c`: multiprocessing's spawn imports it again."""
     command = [sys.executable, "-c", head + textwrap.dedent(program), engine.url]
     if folder is not None:
         (folder / "program.py").write_text(head + textwrap.dedent(program))
         command[1:3] = [str(folder / "program.py")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * DEADLINE_S, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    return subprocess.run(command, capture_output=True, text=True, timeout=2 * DEADLINE_S, check=False)
+
+
+def run(program: str, engine: FakeEngine, *, head: str = WORKER, folder: Path | None = None, prints: str = "") -> None:
+    """The program, which must succeed."""
+    done = run_whatever(program, engine, head=head, folder=folder)
+    assert (done.returncode, done.stdout) == (0, prints), done.stdout + done.stderr
     assert "Traceback" not in done.stderr, done.stderr
-    return done.stdout
 
 
 def nothing_of_the_child(engine: FakeEngine) -> bool:
@@ -308,12 +315,27 @@ worker.shutdown()
     assert len(engine.connections) == 1
 
 
-@pytest.mark.parametrize("ending", ["sys.exit(3)", "return"])
+LOOPS = {"uvloop": "", "asyncio": "import sys; sys.modules['uvloop'] = None\n"}
+
+ENDINGS_OF_A_TASK = {
+    "return": 0,
+    "sys.exit(3)": 3,
+    "raise ValueError('of the child')": 1,
+    "await asyncio.sleep(60)": 1,
+    "\n        try: sys.exit(4)\n        finally: len('x')": 4,
+    "\n        try: int('x')\n        except ValueError: return": 0,
+    "\n        [0].sort(key=lambda _: sys.exit(5))": 5,
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("ending", ENDINGS_OF_A_TASK)
 def test_attack_5_a_child_of_a_task_or_thread_of_a_handler_is_no_second_event_loop(
-    engine: FakeEngine, ending: str
+    engine: FakeEngine, ending: str, loop: str
 ) -> None:
     program = f"""
 async def part(pids):
+    asyncio.get_running_loop().call_soon(pids.append, None)  # of the parent alone
     pids.append(os.fork())
     if pids[-1] == 0:
         {ending}
@@ -321,21 +343,150 @@ async def part(pids):
 def in_pool(pids):
     pids.append(os.fork())
     if pids[-1] == 0:
-        os._exit(3 if "exit" in {ending!r} else 0)
+        os._exit(7)
 
 async def forks(data):
     pids = []
     await asyncio.gather(asyncio.create_task(part(pids)), asyncio.to_thread(in_pool, pids))
-    return [await asyncio.to_thread(status, pid) for pid in pids]
+    return [await asyncio.to_thread(status, pid) for pid in pids if pid]
 
 worker.register_function("forks", forks)
-print(worker.trigger({{"function_id": "forks"}}))
+print(sorted(worker.trigger({{"function_id": "forks"}})))
 worker.shutdown()
 """
-    code = 3 if "exit" in ending else 0
-    head = "import sys; sys.modules['uvloop'] = None\n" + WORKER if code else WORKER  # in uvloop the exit code is lost
-    assert run(program, engine, head=head) == f"[{code}, {code}]\n"
+    code = ENDINGS_OF_A_TASK[ending]
+    done = run_whatever(program, engine, head=LOOPS[loop] + WORKER)
+    assert (done.returncode, done.stdout) == (0, f"[{code}, 7]\n"), done.stderr
+    assert done.stderr.count("Traceback") == (code == 1), done.stderr
     assert nothing_of_the_child(engine)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_attack_5_what_was_ready_in_the_parent_is_not_called_in_a_child_of_its_callback(
+    engine: FakeEngine, loop: str
+) -> None:
+    run(
+        """
+        def both(found):
+            found.append(os.fork())
+
+        async def forks(data):
+            found, loop = [], asyncio.get_running_loop()
+            loop.call_soon(both, found)
+            loop.call_soon(print, "called")
+            while not found:
+                await asyncio.sleep(0.01)
+            return await asyncio.to_thread(status, found[0])
+
+        worker.register_function("forks", forks)
+        assert worker.trigger({"function_id": "forks"}) == 0
+        worker.shutdown()
+        """,
+        engine,
+        head=LOOPS[loop] + WORKER,
+        prints="called\n",
+    )
+
+
+STEALS = """
+import random
+
+async def many_wakes(child):
+    for _ in range(40):
+        await asyncio.to_thread(time.sleep, 0.00005)
+    return await asyncio.to_thread(status, child)
+
+async def part():
+    child = os.fork()
+    if child == 0:
+        time.sleep(random.random() * 0.01)
+    return child
+"""
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_child_takes_no_wake_of_its_parents_loop(engine: FakeEngine, loop: str) -> None:
+    """Without the cure the loop of the parent is not woken again, within a few of these forks."""
+    program = f"""{STEALS}
+async def forks(data):
+    return [await many_wakes(await asyncio.create_task(part())) for _ in range(25)]
+
+worker.register_function("forks", forks)
+assert worker.trigger({{"function_id": "forks"}}) == [0] * 25
+worker.shutdown()
+"""
+    run(program, engine, head=LOOPS[loop] + WORKER)
+
+
+APP = """
+app = iii.App("forks", options=OPTIONS)
+
+async def all_forks():
+    print([await many_wakes(await asyncio.create_task(part())) for _ in range(25)] == [0] * 25)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+@app.on_start
+async def begin():
+    app.task = asyncio.create_task(all_forks())
+
+app.run(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_child_of_an_app_takes_no_wake_of_its_loop(engine: FakeEngine, loop: str) -> None:
+    engine.answers[LIST_TRIGGERS] = {"triggers": []}
+    run(HEAD + STEALS + APP, engine, head=LOOPS[loop], prints="True\n")
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_child_of_a_native_worker_takes_no_wake_of_its_parents_loop(engine: FakeEngine, loop: str) -> None:
+    program = f"""{STEALS}
+import {loop}
+
+async def main():
+    async with iii.connect_worker(sys.argv[1], OPTIONS) as worker:
+        worker.register_function("echo", lambda data: data)
+        for _ in range(25):
+            child = os.fork()
+            if child == 0:
+                time.sleep(random.random() * 0.01)
+                return
+            assert await many_wakes(child) == 0
+        assert await worker.trigger_async({{"function_id": "echo", "payload": 1}}) == 1
+
+{loop}.run(main())
+"""
+    run(program, engine, head=HEAD)
+
+
+def test_a_process_of_multiprocessing_that_a_callback_starts_is_not_traced(engine: FakeEngine) -> None:
+    """It ends by itself, and may run for long: a trace would make it several times slower."""
+    run(
+        """
+        import multiprocessing
+
+        def traced(queue):
+            queue.put(sys.gettrace() is not None)
+
+        async def part():
+            context = multiprocessing.get_context("fork")
+            queue = context.SimpleQueue()
+            process = context.Process(target=traced, args=(queue,))
+            process.start()
+            found = await asyncio.to_thread(queue.get)
+            await asyncio.to_thread(process.join)
+            return found, process.exitcode
+
+        async def forks(data):
+            return await asyncio.create_task(part())
+
+        worker.register_function("forks", forks)
+        assert worker.trigger({"function_id": "forks"}) == [False, 0]
+        worker.shutdown()
+        """,
+        engine,
+    )
 
 
 @pytest.mark.parametrize("ending", ["sys.exit(5)", "return"])
