@@ -41,6 +41,7 @@ disowned: "weakref.WeakSet[Disowned]" = weakref.WeakSet()
 _loops_run_by: set[CodeType] = set()
 # What ends a child itself that is forked below it
 _END_IT = frozenset(("iii.sdk.awaited", "iii.sdk.executor", "multiprocessing.popen_fork"))
+_HANDLE_OF_ASYNCIO = ("asyncio.events", "_run")  # of one callback
 
 _left_behind: list[object] = []  # in a child: kept, since to free it would end what is the parent's
 
@@ -114,7 +115,7 @@ def _outermost_of_callback(frame: FrameType | None) -> FrameType | None:
     while frame is not None and (below := frame.f_back) is not None:
         if frame.f_globals.get("__name__") in _END_IT:
             return None
-        if below.f_code is asyncio.Handle._run.__code__:
+        if (below.f_globals.get("__name__"), below.f_code.co_name) == _HANDLE_OF_ASYNCIO:
             found = frame
         elif below.f_code in _loops_run_by:
             return found or frame
