@@ -50,16 +50,10 @@ async def in_thread(function: Callable[..., Any], *arguments: Any, **named: Any)
 def _outcome(
     function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[Any, BaseException | None]:
-    """Also in a child that it forks, which ends here."""
-    born = forks.generation
-    result, failure = None, None
     try:
-        result = function(*arguments, **named)
+        return forks.called(function, *arguments, **named), None
     except BaseException as error:
-        failure = error
-    if forks.generation != born:
-        forks.end_child(failure)
-    return result, failure
+        return None, error
 
 
 @coroutine

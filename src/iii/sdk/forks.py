@@ -23,6 +23,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 from iii.protocol.traceback_text import shown, traceback_text
 from iii.sdk.open_sockets import open_sockets
 
+Result = TypeVar("Result")
 Runs = TypeVar("Runs", bound=Callable[..., None])
 
 
@@ -77,6 +78,20 @@ def runs_loop(function: Runs) -> Runs:
     """Marks what runs the event loop of workers: a child that is forked by a callback of the loop ends with that callback."""
     _loops_run_by.add(function.__code__)
     return function
+
+
+def called(function: Callable[..., Result], /, *arguments: Any, **named: Any) -> Result:
+    """What it returns or raises; a child that it forks ends with it."""
+    born = generation
+    try:
+        result = function(*arguments, **named)
+    except BaseException as error:
+        if generation != born:
+            end_child(error)
+        raise
+    if generation != born:
+        end_child()
+    return result
 
 
 def cannot_wait() -> RuntimeError:

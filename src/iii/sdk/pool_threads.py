@@ -7,10 +7,15 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from typing import ParamSpec, TypeVar
 
 from iii.protocol.log_event import LogEvent
+from iii.sdk.forks import called
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 THREADS_CUT_OFF = LogEvent(
     "iii.sdk", "sdk.threads_cut_off", logging.WARNING, "Process exits while threads of `asyncio.to_thread` run",
@@ -26,10 +31,13 @@ _threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
 def new_pool() -> ThreadPoolExecutor:
-    """For a loop: as its own, and its threads are known."""
-    return ThreadPoolExecutor(
-        thread_name_prefix="asyncio", initializer=lambda: _threads.add(threading.current_thread())
-    )
+    """For a loop: as its own, its threads are known, and a child that one of them forks does not become one of them."""
+    return _Pool(thread_name_prefix="asyncio", initializer=lambda: _threads.add(threading.current_thread()))
+
+
+class _Pool(ThreadPoolExecutor):
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return super().submit(called, fn, *args, **kwargs)
 
 
 def end_without_them(until: float, code: Callable[[], int]) -> None:
