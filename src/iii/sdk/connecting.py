@@ -60,7 +60,7 @@ class _ThreadedWorker(Worker):
     """A worker with a loop on a thread of its own."""
 
     def __init__(self, url: str, options: InitOptions) -> None:
-        core = WorkerCore(url, options, new_loop(), owns_loop=True)
+        core = WorkerCore(url, options, new_loop())
         super().__init__(core)
         core.leave = self.shutdown_async
         # Not a daemon: a worker whose main thread has nothing more to do goes on serving

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -79,11 +79,8 @@ class WorkerCore:
     _watch: LoopWatch
     _executor: Executor
 
-    def __init__(
-        self, url: str, options: InitOptions, loop: asyncio.AbstractEventLoop, *, owns_loop: bool = False
-    ) -> None:
-        """`owns_loop`: it runs for this worker alone, on a thread of ours."""
-        self.loop, self._owns_loop = loop, owns_loop
+    def __init__(self, url: str, options: InitOptions, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self.name = options.name_of_a_worker()
         self.process_id = os.getpid()
         self.rejected: RegistrationRejected | None = None
@@ -228,9 +225,6 @@ class WorkerCore:
             f"worker {self.name} belongs to process {self.process_id} and cannot be used in the forked process {os.getpid()}: "
             "register another worker after the fork"
         )
-        if self._owns_loop:
-            with suppress(RuntimeError):  # closed
-                self.loop.call_soon(forks.end_child)  # if it runs in the thread that forked, its turn ends the child
         self.connection.end_after_fork()
         self.reporting.end_after_fork()
         self._threads.end_after_fork()

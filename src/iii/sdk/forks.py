@@ -101,7 +101,7 @@ def cannot_wait() -> RuntimeError:
 def _after_in_child() -> None:
     global generation
     generation += 1
-    _end_with(_outermost_of_callback(sys._getframe().f_back))
+    outermost = _outermost_of_callback(sys._getframe())
     inherited = [each for each in list(open_sockets) if each.fileno() >= 0]
     if inherited:
         # An end of nothing instead of a closed descriptor: its number must not become another file's, and an event loop
@@ -117,19 +117,21 @@ def _after_in_child() -> None:
         _left_behind.append(worker)
         worker.end_after_fork()
         _separate(worker.loop)
+        if outermost is not None and not worker.loop.is_closed():
+            worker.loop.call_soon(end_child)  # after that turn, if nothing else ends it
     disowned.clear()
+    if outermost is not None:
+        _end_with(outermost)
 
 
-def _outermost_of_callback(frame: FrameType | None) -> FrameType | None:
-    """The frame that the event loop of a worker has called and which has forked.
+def _outermost_of_callback(frame: FrameType) -> FrameType | None:
+    """The frame that the event loop of a worker has called and which has forked; None where no such loop is below.
 
-    None: no such loop is below, or what is between ends the child itself. Loops that the program runs count unless they are
-    asyncio's, which works on in a child: uvloop's loses what is to wake the parent's, or aborts the parent.
+    Loops that the program runs count unless they are asyncio's, which works on in a child: uvloop's loses what is to wake
+    the parent's, or aborts the parent.
     """
     found = None
-    while frame is not None and (below := frame.f_back) is not None:
-        if frame.f_globals.get("__name__") in _END_IT:
-            return None
+    while (below := frame.f_back) is not None:
         if (below.f_globals.get("__name__"), below.f_code.co_name) == _HANDLE_OF_ASYNCIO:
             found = frame
         elif below.f_code in _loops_run_by:
@@ -140,15 +142,23 @@ def _outermost_of_callback(frame: FrameType | None) -> FrameType | None:
     return None
 
 
-def _end_with(outermost: FrameType | None) -> None:
+def _end_with(outermost: FrameType) -> None:
     """End the child where the loop would have its turn again.
 
     One turn would be too much: the loop calls what was ready in the parent a second time, and reads the parent's sockets and
     what is to wake the parent, which then never wakes again. A trace is the only way to be told of it, whatever the loop.
-    Where one is at work already, such as a debugger's, `end_after_fork` sees to the end, after that turn.
     """
-    if outermost is None or sys.gettrace() is not None:
+    if (
+        outermost.f_code is _after_in_child.__code__
+    ):  # nothing of Python has forked, and hooks of others are still to be called
         return
+    if sys.gettrace() is not None:  # a debugger's
+        return
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame is not outermost.f_back:
+        if frame.f_globals.get("__name__") in _END_IT:
+            return
+        frame = frame.f_back
     raised: BaseException | None = None
 
     def look(frame: FrameType, event: str, argument: Any) -> Any:

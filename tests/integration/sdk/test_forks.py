@@ -389,6 +389,38 @@ def test_attack_5_what_was_ready_in_the_parent_is_not_called_in_a_child_of_its_c
     )
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+def test_attack_5_a_child_of_a_callback_ends_though_a_debugger_traces_or_no_python_is_between(
+    engine: FakeEngine, loop: str
+) -> None:
+    run(
+        """
+        def traced():
+            sys.settrace(lambda *_: None)
+            try:
+                os.fork()
+            finally:
+                sys.settrace(None)
+
+        async def forks(data):
+            loop = asyncio.get_running_loop()
+            codes = []
+            for callback in (os.fork, traced):
+                loop.call_soon(callback)
+                await asyncio.sleep(0.01)
+                codes.append(await asyncio.to_thread(status, -1))
+            return codes
+
+        worker.register_function("forks", forks)
+        assert worker.trigger({"function_id": "forks"}) == [0, 0]
+        worker.shutdown()
+        """,
+        engine,
+        head=LOOPS[loop] + WORKER,
+    )
+    assert nothing_of_the_child(engine)
+
+
 STEALS = """
 import random
 
