@@ -84,7 +84,10 @@ def _chosen(arguments: list[str]) -> int:
         print(f"Error: {missing}", file=sys.stderr)
         return 1
     if not rest or any(option in ("-h", "--help", "-v", "--version") for option in options):
-        return _command("iii.cli.serve")(options)
+        from iii.net.system_signals import early_signals
+
+        with early_signals():
+            return _command("iii.cli.serve")(options)
     return _run(options, rest[0], rest[1:])
 
 

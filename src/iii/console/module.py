@@ -26,7 +26,7 @@ from iii.engine.bindings import Binding
 from iii.engine.builtin import BUILTIN_FAILED
 from iii.engine.functions import Function
 from iii.engine.module import Module
-from iii.net.listening import in_url, listen, port_of
+from iii.net.listening import handed_over, in_url, listen, port_of
 from iii.net.picows_side import TlsClient
 from iii.net.server_tls import server_tls
 from iii.protocol.address import is_loopback
@@ -140,15 +140,11 @@ class Console(Module):
 
     async def _serve(self, sockets: Sequence[socket.socket]) -> None:
         """Browsers that connect meanwhile wait for a tenth of a second, and not the workers."""
-        try:
+        with handed_over(sockets):
             kind = await asyncio.to_thread(_loaded)
-        except BaseException:
-            for each in sockets:
-                each.close()
-            raise
-        entrance = InsideEntrance(self.engine, self._events, self._admission)
-        self._server = kind(self._served, entrance, self.place, self._audit, self._tls)
-        await self._server.open(sockets)
+            entrance = InsideEntrance(self.engine, self._events, self._admission)
+            self._server = kind(self._served, entrance, self.place, self._audit, self._tls)
+            await self._server.open(sockets)
 
     def _bind_routes(self) -> None:
         """Everybody who reaches the HTTP port may call anything through them."""

@@ -23,7 +23,7 @@ from iii.console.outside import OutsideDoor
 from iii.console.outside_entrance import OutsideEntrance
 from iii.console.serving import ConsoleServer
 from iii.console.visitor import Visitor
-from iii.net.listening import in_url, listen
+from iii.net.listening import handed_over, in_url, listen
 from iii.protocol.log_event import LogEvent
 from iii.sdk.client_tls import ClientTls
 from iii.sdk.options import InitOptions
@@ -73,7 +73,9 @@ async def serve(told: RemoteConsole) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    await server.open(await listen(told.config.host, told.config.port))
+    sockets = await listen(told.config.host, told.config.port)
+    with handed_over(sockets):
+        await server.open(sockets)
     try:
         READY(url=server.address)
         if told.engine_routes:

@@ -80,15 +80,7 @@ class ConsoleServer:
         return address_of(self._config.host, self.port, self._tls)
 
     async def open(self, sockets: Sequence[socket.socket]) -> None:
-        """Serve these, which listen already; they are its own from now on."""
-        try:
-            await self._open(sockets)
-        except BaseException:
-            for each in sockets:
-                each.close()
-            raise
-
-    async def _open(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve these, which listen already; they are its own from the end on."""
         reception = self._reception
         routes = [
             *LoggingIn(reception, self._described).routes(),

@@ -6,6 +6,8 @@ import asyncio
 import errno
 import logging
 import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from iii.net.port_holder import OWN, port_holder
 from iii.protocol.log_event import LogEvent
@@ -63,6 +65,17 @@ async def listen(host: str, port: int, key: str = "port") -> list[socket.socket]
     if port != 0 and loopback:
         bound += _other_loopback(port)
     return bound
+
+
+@contextmanager
+def handed_over(sockets: Sequence[socket.socket]) -> Iterator[None]:
+    """To who is made and begins inside: if that fails, nobody has them, and they close."""
+    try:
+        yield
+    except BaseException:
+        for each in sockets:
+            each.close()
+        raise
 
 
 def port_of(listening: socket.socket) -> int:

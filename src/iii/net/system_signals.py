@@ -1,7 +1,13 @@
-"""Signals that end the process by the operating system itself."""
+"""Signals that end the process by the operating system itself, and those that come before anything could take them."""
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+
+_early: set[int] = set()
 
 
 def end_at_once(*numbers: signal.Signals) -> None:
@@ -32,3 +38,32 @@ def end_by(number: int) -> None:
     """End the process as if nobody had ever handled this signal."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
+
+
+@contextmanager
+def early_signals() -> Iterator[None]:
+    """For a program that takes signals soon: inside, until it does, SIGTERM and Ctrl-C end the process with 0, since nothing
+    has begun that had to be stopped, and a hangup is remembered. Without handlers they would kill it, or, if it is
+    process 1, be lost."""
+    _early.clear()
+    before = {number: signal.signal(number, _end_with_0) for number in (signal.SIGINT, signal.SIGTERM)}
+    if HANGUP is not None:
+        before[HANGUP] = signal.signal(HANGUP, _remember)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def came_early(number: int) -> bool:
+    """Whether it was remembered."""
+    return number in _early
+
+
+def _end_with_0(number: int, frame: object) -> None:
+    os._exit(0)
+
+
+def _remember(number: int, frame: object) -> None:
+    _early.add(number)

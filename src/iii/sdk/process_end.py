@@ -18,7 +18,7 @@ import traceback
 import weakref
 from functools import partial
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, Protocol
 
 from iii.net.system_signals import end_at_once, end_by
@@ -239,14 +239,28 @@ def _of_a_signal(error: BaseException) -> bool:
     return any(_code_of(signal.getsignal(each)) in codes for each in signal.valid_signals())
 
 
+# Past what a handler, its class or that one's class may say of themselves
+_bases: Any = type.__dict__["__mro__"].__get__
+_members: Any = type.__dict__["__dict__"].__get__
+_partial_of: Any = partial.__dict__["func"].__get__
+_STEPS = 20  # from a handler to its code
+
+
 def _code_of(handler: Any) -> CodeType | None:
     """Of a function, a method, a partial of one, or an object that is called; None: it has none of Python."""
-    while isinstance(handler, partial):
-        handler = handler.func
     if not callable(handler):
         return None
-    kind: Any = type(handler)
-    return getattr(handler, "__code__", None) or getattr(kind.__call__, "__code__", None)
+    for _ in range(_STEPS):
+        kind = type(handler)
+        if kind is FunctionType:
+            code: CodeType = handler.__code__
+            return code
+        if kind is MethodType or kind is staticmethod or kind is classmethod:
+            handler = handler.__func__
+            continue
+        called = next((_members(base)["__call__"] for base in _bases(kind) if "__call__" in _members(base)), None)
+        handler = _partial_of(handler) if called is _members(partial)["__call__"] else called
+    return None
 
 
 def _on_sigterm(number: int, _frame: FrameType | None) -> None:

@@ -14,6 +14,16 @@ READABLE = "readable by Python"  # what a result is not that has a number beyond
 _NOTHING = (Any, object)  # hints that say nothing about a value
 
 
+class _OrNone:
+    """What cannot be a member of a union."""
+
+    __slots__ = ("hint",)
+    __hash__ = None  # type: ignore[assignment]  # it is not worth remembering: it would never be found again
+
+    def __init__(self, hint: Any) -> None:
+        self.hint = hint
+
+
 class ResultType:
     """Makes results of one type, by the rules for payloads."""
 
@@ -46,7 +56,7 @@ def result_type(hint: Any) -> ResultType | None:
         return _AS_IT_CAME
     try:
         hash(hint)
-    except TypeError:  # such as Annotated with a list in it
+    except TypeError:  # such as Annotated with a list in it, or a bound that says more by a dict
         return _looked_at(hint)
     return _remembered(hint)
 
@@ -56,6 +66,10 @@ def or_none(hint: Any) -> Any:
     if hint in _NOTHING:
         return Any
     result_type(hint)  # what is no type cannot be joined
+    try:
+        hash(hint)
+    except TypeError:  # which Python cannot join either
+        return _OrNone(_type(hint))
     return _type(hint) | None
 
 
@@ -65,11 +79,20 @@ def list_of(hint: Any) -> Any:
 
 
 def _looked_at(hint: Any) -> ResultType | None:
+    if isinstance(hint, _OrNone):
+        return _or_none_read(hint.hint)
     try:
         read = payload_reader(_type(hint))
     except TypeError as error:
         raise TypeError(str(error) if isinstance(hint, str) else f"returns: {error}") from None
     return None if read is None else ResultType(_shown(hint), read)
+
+
+def _or_none_read(hint: Any) -> ResultType | None:
+    read = payload_reader(hint)
+    if read is None:
+        return None
+    return ResultType(f"{_shown(hint)} | None", lambda raw: None if bytes(raw).strip() == b"null" else read(raw))
 
 
 _remembered = lru_cache(maxsize=512)(_looked_at)

@@ -9,11 +9,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from iii.engine.builtin import BUILTIN_FAILED
 from iii.engine.engine import Engine, EngineOptions
 from iii.net.descriptors import HOW_TO_RAISE, LEAST, limit, raise_limit, shortage
-from iii.net.system_signals import end_at_once, end_by
+from iii.net.system_signals import HANGUP, came_early, end_at_once, end_by
 from iii.protocol.log_event import LogEvent
 from iii.protocol.log_level import level_in_force
 from iii.protocol.start_failure import StartFailure
@@ -84,6 +85,7 @@ def run(config: ServerConfig, load: Load | None = None, *, strict: bool = False)
 
 
 def _run(config: ServerConfig, load: Load | None, strict: bool) -> int:
+    signals = EngineSignals()
     writer = log.configure(config.log_level, config.log_format)
     for warning in config.warnings:
         CONFIGURATION_QUESTIONABLE(warning=warning)
@@ -92,7 +94,7 @@ def _run(config: ServerConfig, load: Load | None, strict: bool) -> int:
         raise StartFailure(
             f"the limit of {limit()} open files is too low: the engine needs {LEAST} or more; {HOW_TO_RAISE}"
         )
-    signals = EndSignals(writer.flush)
+    signals.before_exit = writer.flush
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             clean = runner.run(serve(config, signals, writer, load, strict))
@@ -106,48 +108,76 @@ def _run(config: ServerConfig, load: Load | None, strict: bool) -> int:
     return 0
 
 
-class EndSignals:
-    """SIGINT and SIGTERM: the first one asks for the stop, the second one ends the process at once (L4).
+class EngineSignals:
+    """SIGINT and SIGTERM: the first one asks for the stop, the second one ends the process at once (L4). SIGHUP: read the
+    configuration again, once the engine runs (L11).
 
     Handlers of the interpreter, not of the event loop: they are called in the midst of whatever the loop is busy with,
-    and the operating system itself acts on the second signal.
+    and the operating system itself acts on the second signal. From the start on, before there is a loop.
+
+    Attributes:
+        before_exit: what is done before the process ends without an orderly stop.
     """
 
-    def __init__(self, before_exit: Callable[[], None]) -> None:
-        self._before_exit = before_exit
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._arrived_once = False
+    def __init__(self) -> None:
+        self.before_exit: Callable[[], None] = lambda: None
         self.stopping = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._arrived_first: signal.Signals | None = None
+        self._reload: Callable[[], None] | None = None
+        self._hung_up = False
+        for number in _SIGNALS:
+            signal.signal(number, self._arrived)
+        if HANGUP is not None:
+            self._hung_up = came_early(HANGUP)
+            signal.signal(HANGUP, self._hangup)
 
     def listen(self) -> None:
         """From now on, on the running loop."""
         self._loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            signal.signal(number, self._arrived)
+        if self._arrived_first is not None:
+            self._stop(self._arrived_first)
+
+    def reload_by(self, reload: Callable[[], None]) -> None:
+        """At each SIGHUP; also for those that came before."""
+        self._reload = reload
+        if self._hung_up:
+            reload()
 
     def _arrived(self, number: int, frame: object) -> None:
-        if self._arrived_once:  # at the same time as the first one
+        if self._arrived_first is not None:  # at the same time as the first one
             end_by(number)
-        self._arrived_once = True
+        self._arrived_first = signal.Signals(number)
         end_at_once(*_SIGNALS)
         limit = threading.Timer(STOP_S + 1, self._exit)  # for a loop that is never free again
         limit.daemon = True
         limit.start()
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._stop, signal.Signals(number).name)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop, self._arrived_first)
 
-    def _stop(self, name: str) -> None:
-        ENGINE_STOPPING(signal=name)
-        self.stopping.set()
+    def _hangup(self, number: int, frame: object) -> None:
+        self._hung_up = True
+        if self._loop is not None and self._reload is not None:
+            with suppress(RuntimeError):  # the loop is closed: the engine has stopped
+                self._loop.call_soon_threadsafe(self._reread)
+
+    def _reread(self) -> None:
+        if self._reload is not None and not self.stopping.is_set():
+            self._reload()
+
+    def _stop(self, number: signal.Signals) -> None:
+        if not self.stopping.is_set():
+            ENGINE_STOPPING(signal=number.name)
+            self.stopping.set()
 
     def _exit(self) -> None:
         ENGINE_STOP_OVERDUE(limit_s=STOP_S)
-        self._before_exit()
+        self.before_exit()
         os._exit(NOT_STOPPED)
 
 
 async def serve(
-    config: ServerConfig, signals: EndSignals, writer: log.LogWriter, load: Load | None = None, strict: bool = False
+    config: ServerConfig, signals: EngineSignals, writer: log.LogWriter, load: Load | None = None, strict: bool = False
 ) -> bool:
     """Boot, wait for a signal, stop. False: a module failed to stop, or was late. Raises StartFailure."""
     signals.listen()
@@ -167,10 +197,11 @@ async def serve(
     reload.ended.subscribe(supervision.reload_ended)
     supervision.start(server.engine.readiness)
     try:
-        if await _started(server, signals.stopping):
+        if not signals.stopping.is_set() and await _started(server, signals.stopping):
             _calm_collector()
             if load is not None:
                 reload.start()
+                signals.reload_by(reload.soon)
             await signals.stopping.wait()
     finally:
         supervision.stopping()

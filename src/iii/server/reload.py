@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -99,21 +98,17 @@ class Reload:
         module_entries.attach(self._parts, self.soon, self._lock.locked)
 
     def start(self) -> None:
-        """From now on changes of the file and SIGHUP count."""
+        """From now on changes of the file count."""
         self._tasks.spawn(self._renew())
         path = self._config.path
         if path is None:
             return
-        if hasattr(signal, "SIGHUP"):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.soon)
         self._tasks.spawn(self._watch(path))
         WATCHING(file=str(path))
 
     async def stop(self) -> None:
         """A reload at work ends first; the modules are stopped by others."""
         async with self._lock:
-            if self._config.path is not None and hasattr(signal, "SIGHUP"):
-                asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
             self._tasks.cancel()
 
     def soon(self) -> None:

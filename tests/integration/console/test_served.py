@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from iii.console import serving
 from iii.console.module import Console
 from iii.console.port import ConsolePort
 from iii.protocol.access_token import hash_of
@@ -80,6 +81,22 @@ async def test_what_cannot_be_loaded_leaves_neither_a_port_nor_a_dead_engine(
 ) -> None:
     """24 §12: it is imported when the port is open already."""
     monkeypatch.setitem(sys.modules, "iii.console.serving", None)
+    await _fails_to_serve(tmp_path, caplog)
+
+
+async def test_a_site_that_cannot_be_made_leaves_no_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its libraries are loaded then, and nothing of it is there yet that could close the port."""
+
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("cannot")
+
+    monkeypatch.setattr(serving, "PageRoutes", broken)
+    await _fails_to_serve(tmp_path, caplog)
+
+
+async def _fails_to_serve(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("workers: [{name: iii-worker-manager, config: {port: 0}}, {name: iii-console, config: {port: 0}}]")
     server = EngineServer(config_file.load(path, environment={}))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import iii
+from iii.modules.http import server
 from iii.modules.http.config import HttpConfig
 from iii.modules.http.module import Http
 from iii.modules.http.times import HttpTimes
@@ -29,6 +30,20 @@ async def test_03_check_52_a_port_that_is_taken_ends_the_start(site: Site) -> No
     with pytest.raises(StartFailure) as error:
         await Http(site.engine, HttpConfig(port=site.http.port)).start()
     assert f"address 127.0.0.1:{site.http.port} is already in use" in str(error.value)
+
+
+async def test_what_cannot_be_served_leaves_no_port(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port is open before anything is there that could serve it."""
+
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("cannot")
+
+    monkeypatch.setattr(server, "HttpServer", broken)
+    http = Http(site.engine, HttpConfig(port=0))
+    with pytest.raises(RuntimeError):
+        await http.start()
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", http.port)):
+        pass
 
 
 @pytest.mark.parametrize(

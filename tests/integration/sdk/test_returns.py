@@ -57,6 +57,8 @@ def echo(value: Any, **more: Any) -> Any:
         (dict[str, int], {"a": 1}, {"a": 1}),
         (Literal["on", "off"], "on", "on"),
         (Annotated[int, msgspec.Meta(gt=0)], 1, 1),
+        (Annotated[int, []], 2, 2),  # has no hash
+        (dict[str, Annotated[int, []]], {"a": 1}, {"a": 1}),
         (type(None), None, None),
         (Any, {"id": 7}, {"id": 7}),
         (object, {"id": 7}, {"id": 7}),

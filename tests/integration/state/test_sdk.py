@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -94,11 +94,18 @@ async def test_12_s1_values_are_read_as_types(house: House) -> None:
     assert await orders.get_async("8", returns=Order) is None
     assert await orders.get_async("7", returns=Any) == {"total": 3}
     assert await orders.values_async(returns=Order) == [Order(3)]
+    noted = Annotated[Order, ["a note without a hash, which no union takes"]]
+    assert await orders.get_async("7", returns=noted) == Order(3)
+    assert await asyncio.to_thread(orders.get, "7", returns=noted) == Order(3)
+    assert await orders.get_async("8", returns=noted) is None
+    assert await orders.values_async(returns=noted) == [Order(3)]
     assert await asyncio.to_thread(orders.values, returns=Order) == [Order(3)]
 
     await orders.set_async("9", {"total": "many"})
     with pytest.raises(iii.InvalidResult) as caught:
         await orders.get_async("9", returns=Order)
+    with pytest.raises(iii.InvalidResult, match=r"is not Order \| None: Expected `int`, got `str` - at `\$.total`"):
+        await orders.get_async("9", returns=noted)
     assert caught.value.message == (
         "the result of state::get is not Order | None: Expected `int`, got `str` - at `$.total`"
     )

@@ -29,6 +29,37 @@ class Leaving:
         leave()
 
 
+def raise_hidden(_: object, name: str) -> Any:
+    raise RuntimeError(name)
+
+
+def hidden() -> Any:
+    """Neither it nor its class tells anything; made here, since pytest looks at what a module has."""
+    hides = type("Hides", (type,), {"__getattribute__": raise_hidden})
+    return hides("Hidden", (Leaving,), {"__getattribute__": raise_hidden})()
+
+
+class HiddenPartial(partial[None]):
+    __getattribute__ = raise_hidden
+
+
+class Lies:
+    __class__ = partial  # type: ignore[assignment]
+    __code__ = "text"
+    __call__ = Leaving()
+
+
+class HiddenExit(SystemExit):
+    __traceback__ = None
+    code = None
+
+    __getattribute__ = raise_hidden
+
+
+def leave_hidden(*_: object) -> None:
+    raise HiddenExit
+
+
 @pytest.fixture
 def strikes() -> Iterator[Callable[[Any], BaseException]]:
     """What a program's handler of SIGUSR1 raises, wherever the main thread is."""
@@ -47,13 +78,20 @@ def strikes() -> Iterator[Callable[[Any], BaseException]]:
 
 
 @pytest.mark.parametrize(
-    "handler", [leave, interrupt, partial(leave, 1), Leaving(), Leaving().on_signal, lambda *_: leave()]
+    "handler", [leave, interrupt, partial(leave, 1), Leaving(), Leaving().on_signal, lambda *_: leave(), leave_hidden]
 )
 async def test_the_exit_of_a_signal_handler_is_no_error_of_what_it_interrupts(
     strikes: Callable[[Any], BaseException], handler: Any
 ) -> None:
     assert asyncio.get_running_loop().is_running()
     assert ends_process(strikes(handler))
+
+
+@pytest.mark.parametrize("made", [hidden, lambda: HiddenPartial(leave, 1), Lies])
+def test_what_hides_what_it_is_ends_the_process_too(
+    strikes: Callable[[Any], BaseException], made: Callable[[], Any]
+) -> None:
+    assert ends_process(strikes(made()))
 
 
 def failed(number: int, frame: object) -> None:

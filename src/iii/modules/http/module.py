@@ -25,7 +25,7 @@ from iii.modules.http.settings import Settings
 from iii.modules.http.times import HTTP_TIMES, HttpTimes
 from iii.modules.http.trigger_config import Endpoint, HttpCall, HttpResult, HttpTriggerConfig, read_trigger_config
 from iii.net.descriptors import http_connections
-from iii.net.listening import in_url, listen, port_of
+from iii.net.listening import handed_over, in_url, listen, port_of
 from iii.net.server_tls import ServerTls, server_tls
 from iii.protocol.address import is_loopback
 from iii.protocol.errors import TriggerRegistrationFailed
@@ -132,7 +132,8 @@ class Http(Module):
         """Raises StartFailure."""
         bound = await listen(config.host, config.port)
         self.port = port_of(bound[0])
-        return self._serving(bound, config)
+        with handed_over(bound):
+            return self._serving(bound, config)
 
     def _serving(self, bound: list[socket.socket], config: HttpConfig) -> list[HttpServer]:
         from iii.modules.http.server import HttpServer  # loads granian, which an engine without this port does not need

@@ -47,12 +47,19 @@ def collector_address(signal: Signal, endpoint: str, environ: Mapping[str, str])
     if signal == "logs":
         if endpoint.rstrip("/").endswith("/v1/logs"):
             return CollectorAddress(signal, "http/json", endpoint.rstrip("/"), headers)
-        return CollectorAddress(
-            signal, "http/json", _with_path(endpoint.replace(_GRPC_PORT, _HTTP_PORT, 1), signal), headers
-        )
+        return CollectorAddress(signal, "http/json", _with_path(_over_http(endpoint), signal), headers)
     protocol = _protocol(signal, environ)
     address = endpoint if protocol == "grpc" else _with_path(endpoint, signal)
     return CollectorAddress(signal, protocol, address, headers)
+
+
+def _over_http(endpoint: str) -> str:
+    """Only the port itself: 43170 begins like the one of gRPC, and so may what stands in brackets."""
+    scheme, slashes, rest = endpoint.partition("://") if "://" in endpoint else ("", "", endpoint)
+    place, slash, path = rest.partition("/")
+    if place.endswith(_GRPC_PORT):
+        place = place.removesuffix(_GRPC_PORT) + _HTTP_PORT
+    return f"{scheme}{slashes}{place}{slash}{path}"
 
 
 def _with_path(endpoint: str, signal: Signal) -> str:

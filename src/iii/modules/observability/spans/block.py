@@ -18,6 +18,16 @@ _BYTES = 8  # of a number in a column of signs
 _GONE = cast("Row", None)  # nobody looks before `first`
 
 
+class _Asked:
+    """Columns of bytes that were asked for, of a block as it stands."""
+
+    __slots__ = ("pace_bytes", "sign_bytes")
+
+    def __init__(self) -> None:
+        self.sign_bytes: dict[int, int] = {}
+        self.pace_bytes: tuple[bytes, bytes] | None = None
+
+
 class Block:
     """Rows in their order.
 
@@ -34,9 +44,8 @@ class Block:
     """
 
     __slots__ = (
+        "_asked",
         "_longest",
-        "_pace_bytes",
-        "_sign_bytes",
         "columns",
         "commons",
         "edition",
@@ -71,28 +80,29 @@ class Block:
         self.latest_end: float = inf if row.pending else row.end  # or later, when rows have left
         self.pending = int(row.pending)
         self._longest: int | None = took  # None: not known
-        self._sign_bytes: dict[int, int] | None = None  # nothing was asked since rows came or left
-        self._pace_bytes: tuple[bytes, bytes] | None = None
+        self._asked: _Asked | None = None  # nothing since rows came or left; no method, which `insert` would feel
 
     def sign_byte(self, at: int) -> int:
         """The same byte of the signs of all that stand here, one behind the other; made once while none comes or leaves."""
-        known = self._sign_bytes
-        if known is None:
-            known = self._sign_bytes = {}
-        found = known.get(at)
+        asked = self._asked
+        if asked is None:
+            asked = self._asked = _Asked()
+        found = asked.sign_bytes.get(at)
         if found is None:
             column = self.signs if at < _BYTES else self.commons
-            found = known[at] = int.from_bytes(column.tobytes()[at % _BYTES :: _BYTES], "little")
+            found = asked.sign_bytes[at] = int.from_bytes(column.tobytes()[at % _BYTES :: _BYTES], "little")
         return found
 
     @property
     def pace_bytes(self) -> tuple[bytes, bytes]:
         """The high bytes of all paces, and the low ones; made once while none comes or leaves."""
-        found = self._pace_bytes
-        if found is None:
+        asked = self._asked
+        if asked is None:
+            asked = self._asked = _Asked()
+        if asked.pace_bytes is None:
             paces = self.paces.tobytes()
-            found = self._pace_bytes = paces[1::2], paces[::2]
-        return found
+            asked.pace_bytes = paces[1::2], paces[::2]
+        return asked.pace_bytes
 
     @property
     def longest(self) -> int:
@@ -108,7 +118,7 @@ class Block:
     def insert(self, at: int, row: Row) -> None:
         """Before the one with this index; of the rows beside it move those before or those behind: the fewer, if there is room."""
         took, sign = _took(row), row.sign
-        self._sign_bytes = self._pace_bytes = None
+        self._asked = None
         if self.first and at - self.first < len(self.rows) - at:
             self._put(at, (row, took, pace_of(took), sign & ANY, sign >> LOW_BITS, row.number))
         else:
@@ -138,7 +148,7 @@ class Block:
 
     def remove(self, first: int, last: int) -> None:
         """Of the rows beside them move those before or those behind: the fewer."""
-        self._sign_bytes = self._pace_bytes = None
+        self._asked = None
         if last > first + 1 or self.took[first] == self._longest:
             self._longest = None
         if self.pending:
@@ -167,7 +177,7 @@ class Block:
 
     def follow(self, block: Block, first: int, last: int) -> None:
         """Some rows of another one come behind the only one of this, which stood before them."""
-        self._sign_bytes = self._pace_bytes = None
+        self._asked = None
         for column, others in zip(self.columns, block.columns, strict=True):
             column[1:] = others[first:last]
         self.edition, self.latest_end = block.edition, block.latest_end
@@ -176,7 +186,7 @@ class Block:
 
     def split(self, at: int) -> Block:
         """The rows from there on leave for another one."""
-        self._sign_bytes = self._pace_bytes = None
+        self._asked = None
         other = self.part(at, len(self.rows))
         for column in self.columns:
             del column[at:]

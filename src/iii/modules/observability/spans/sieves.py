@@ -6,7 +6,7 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import compress, islice
 from math import ceil, floor, inf
 from operator import attrgetter
@@ -260,14 +260,15 @@ def _compared(wanted: int) -> bytes:
     return bytes((byte >= wanted) + (byte > wanted) for byte in range(256))
 
 
-@lru_cache(1)
-def _numbers(count: int) -> list[int]:
-    return list(range(count))
+@cache
+def _first_indexes() -> list[int]:
+    """As objects that are there already: to make them takes longer."""
+    return list(range(_KEPT))
 
 
 def _indexes(count: int) -> Iterable[int]:
-    """As objects that are there already: to make them takes longer."""
-    return range(count) if count > _KEPT else _numbers(_KEPT)
+    """So many at least."""
+    return range(count) if count > _KEPT else _first_indexes()
 
 
 @lru_cache(64)

@@ -9,6 +9,11 @@ from iii.modules.observability.export.collector_address import Signal, collector
     ("signal", "endpoint", "protocol", "address"),
     [
         ("logs", "http://c:4317", "", "http://c:4318/v1/logs"),
+        ("logs", "http://c:4317/base/", "", "http://c:4318/base/v1/logs"),
+        ("logs", "c:4317", "", "c:4318/v1/logs"),
+        ("logs", "http://c:43170", "", "http://c:43170/v1/logs"),
+        ("logs", "http://[fe80::4317]:99", "", "http://[fe80::4317]:99/v1/logs"),
+        ("logs", "http://c/a:4317", "", "http://c/a:4317/v1/logs"),
         ("logs", "https://c/base/", "grpc", "https://c/base/v1/logs"),
         ("logs", "https://c/v1/logs", "", "https://c/v1/logs"),
         ("logs", "https://c/v1/traces", "", "https://c/v1/logs"),

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from iii.modules.observability.spans import ordered as ordered_module
-from iii.modules.observability.spans.block import pace_of
+from iii.modules.observability.spans.block import Block, pace_of
 from iii.modules.observability.spans.ordered import Ordered
 from iii.modules.observability.spans.row import Packer, Row, place_of
 from iii.modules.observability.spans.sieves import window
@@ -84,6 +84,28 @@ def test_06_7_4_what_is_known_of_a_block_is_of_the_rows_that_are_there(
                     bytes(pace >> 8 for pace in paces),
                     bytes(pace & 255 for pace in paces),
                 ]
+
+
+def test_06_7_4_what_was_asked_of_a_block_is_forgotten_whenever_its_rows_change() -> None:
+    rows = [PACKER.row(span(f"s{n}", start=n, end=2 * n, attributes=[("a", str(n))])) for n in range(6)]
+    block, whole = Block(rows[0]), Block(rows[0])
+
+    def look() -> None:
+        assert len(block.pace_bytes[0]) == len(block.rows)
+        for at in range(8):
+            assert block.sign_byte(at) == int.from_bytes([each >> 8 * at & 255 for each in block.signs], "little")
+
+    look()
+    for at in range(1, 6):
+        block.insert(at, rows[at])
+        whole.insert(at, rows[at])
+    look()
+    block.split(4)
+    look()
+    block.remove(1, 4)
+    look()
+    block.follow(whole, 1, 6)
+    look()
 
 
 @pytest.mark.parametrize("descending", [False, True])
