@@ -115,7 +115,7 @@ async def test_27_s4_jobs_run_there_and_their_receipts_are_good_here(far: House,
 
 async def test_27_s1_an_engine_that_is_not_there_is_named(open_house: Open) -> None:
     port = free_port()
-    near = await open_house({"name": "bridge", "config": {"bridge_url": f"ws://127.0.0.1:{port}", "timeout_ms": 100}})
+    near = await open_house({"name": "bridge", "config": {"bridge_url": f"ws://127.0.0.1:{port}", "timeout_ms": 500}})
     with pytest.raises(iii.InvocationError) as refused:
         await near.enqueue("f", 1, "work")
     assert refused.value.code == "enqueue_error"
