@@ -1,5 +1,6 @@
 """What every run says first, and how properties are tried."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,10 @@ from hypothesis import HealthCheck, settings
 
 from iii.server.log_flood import FloodGate
 from tests.machine import slowness
+
+# A shell that starts the tests in the background tells them, and so the programs that they interrupt, to ignore Ctrl-C
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow or loaded machine is no fault: hypothesis itself says so only where CI is set. Nor is it one that examples are
 # large: which are drawn follows the constants of the whole source, so any change of it may make them so.

@@ -13,6 +13,7 @@ import pytest
 
 import iii
 from iii.modules.configuration.folder import read_entry
+from tests.integration.server.waiting import until
 from tests.machine import scaled
 from tests.processes import EngineProcess
 
@@ -54,9 +55,11 @@ async def test_18_s2_6_a_kill_leaves_the_old_value_or_the_new_one(tmp_path: Path
                         await call("set", id="svc", value=value_of(sent))
                         acknowledged = sent
 
-                writing = asyncio.ensure_future(write())
+                before, writing = acknowledged, asyncio.ensure_future(write())
+                if round_number % 2:  # else it may be in the first write, for which a slow disk takes long
+                    await until(lambda before=before: acknowledged > before)  # type: ignore[misc]
                 await asyncio.sleep(scaled(random.random() * LONGEST_S))  # that the moment is any moment is the point
                 engine.kill()
                 writing.cancel()
             engine.restart()
-    assert acknowledged >= KILLS
+    assert acknowledged >= KILLS // 2

@@ -112,8 +112,9 @@ async def test_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     longest_s = scaled(LONGEST_S)
     writers = [Writer(number) for number in range(WRITERS)]
     with EngineProcess(tmp_path, config=CONFIG) as engine:
-        for _ in range(KILLS):
+        kills = 0
+        while kills < KILLS or sum(writer.acknowledged for writer in writers) <= KILLS * WRITERS // 4:
+            kills += 1  # a slow disk makes it some more
             await until_killed(engine, writers, chance.random() * longest_s)
             engine.restart()
             await check(engine, writers)
-    assert sum(writer.acknowledged for writer in writers) > KILLS * WRITERS // 4, "they hardly wrote anything"

@@ -8,6 +8,8 @@ import pytest
 from iii.protocol.limits import MIB
 from tests.chaos.mutation import Mutations
 from tests.integration.server.raw_socket import CLOSE, PING, RawSocket, client_frame
+from tests.integration.server.waiting import until
+from tests.machine import scaled
 from tests.processes import EngineProcess
 
 FRAMES = 200_000
@@ -113,9 +115,9 @@ async def test_mutated_frames_hurt_nobody() -> None:
                   f"memory grew by {grown / MIB:.1f} MiB")  # fmt: skip
             assert connections < 2 * FRAMES / BATCH_FRAMES / BATCHES_PER_CONNECTION  # they rarely end a connection
             assert innocents.calls > 1000
-            assert innocents.slowest_s < 2
+            assert innocents.slowest_s < scaled(5)
             assert grown < GROWTH_BYTES
-            assert engine.open_files() <= idle_files + 1 + 2 * 2  # pipes to the readers of large messages
+            await until(lambda: engine.open_files() <= idle_files + 1 + 2 * 2)  # pipes to the readers of large messages
         log = engine.log()
         assert "Traceback" not in log
         errors = [line for line in log.splitlines() if "[ERROR]" in line]

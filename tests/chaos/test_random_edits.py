@@ -9,7 +9,9 @@ import asyncio
 import json
 import os
 import random
+import re
 import shutil
+import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import aiohttp
 import pytest
 
 import iii
+from tests.integration.server.waiting import until
 from tests.machine import scaled
 from tests.processes import EngineProcess, free_port
 
@@ -177,13 +180,17 @@ async def test_18_s3_1_random_edits_under_load(tmp_path: Path) -> None:
                 assert engine.running, engine.tail()
             editor.finish()
             fresh_folder = tmp_path / "two"
-            await asyncio.sleep(scaled(3))  # two looks and a reload: nothing tells that none follows
+            await asyncio.sleep(scaled(5))  # two looks and a reload: nothing tells that none follows
             stopping.set()
             answered = await asyncio.gather(*loads)
         assert [set(answers) for answers in answered] == [{200}, {200}]
         assert min(map(len, answered)) > 100
         assert engine.log().count("reload.done") > 3
         assert "Traceback" not in engine.log(), engine.tail()
+        for _ in range(2):  # the second one begins after the last edit, whatever was at work
+            reloads = len(re.findall(r"reload\.(?:done|unchanged)", engine.log()))
+            engine.send_signal(signal.SIGHUP)
+            await until(lambda reloads=reloads: len(re.findall(r"reload\.(?:done|unchanged)", engine.log())) > reloads)  # type: ignore[misc]
         now = await settings(engine)
         fresh_folder.mkdir()
         if (engine.folder / "config").exists():

@@ -23,7 +23,7 @@ NODE = (Client("node", "0.9.0"), Client("node", "0.11.6"), Client("node", "0.22.
 def a(request: pytest.FixtureRequest, own_engine: EngineProcess) -> Iterator[Driver]:
     require(request.param)
     with Driver(request.param) as worker:
-        worker.connect(own_engine.url, "worker-a", invocation_timeout_ms=20_000)
+        worker.connect(own_engine.url, "worker-a", invocation_timeout_ms=60_000)
         worker.register("a::add", "add")
         worker.discover("functions")
         yield worker
@@ -123,8 +123,8 @@ def test_kill_9_of_a_worker_ends_its_calls_and_cleans_up(a: Driver, b: Driver, o
 def test_both_come_back_when_the_engine_is_killed(a: Driver, b: Driver, own_engine: EngineProcess) -> None:
     own_engine.kill()
     eventually(lambda: b.ask("state")["state"] != "connected")
-    kept = [a.start_call("b::echo", number, timeout_ms=15_000) for number in range(20)]
-    kept += [b.start_call("a::add", {"a": number, "b": 0}, timeout_ms=15_000) for number in range(20)]
+    kept = [a.start_call("b::echo", number, timeout_ms=60_000) for number in range(20)]
+    kept += [b.start_call("a::add", {"a": number, "b": 0}, timeout_ms=60_000) for number in range(20)]
     own_engine.start()
     eventually(lambda: {"a::add", "b::echo"} <= {row["function_id"] for row in b.discover("functions")["functions"]})
     assert b.call("a::add", {"a": 1, "b": 1}) == 2
@@ -140,6 +140,6 @@ def test_both_come_back_when_the_engine_is_killed(a: Driver, b: Driver, own_engi
 
 def outcome(call: Any) -> Any:
     try:
-        return call.result(60)
+        return call.result(90)
     except CallFailed as failure:
         return failure.code

@@ -151,7 +151,7 @@ class Deployment:
     def failures(self) -> list[BaseException]:
         """Of calls, when all have ended and no job is left."""
         self.traffic.stop()
-        found = [future.exception(20) for future in self.traffic.begun]
+        found = [future.exception(60) for future in self.traffic.begun]
         eventually(lambda: self.stats()["depth"] == 0)
         return [error for error in found if error is not None]
 

@@ -182,9 +182,7 @@ def test_21_check_35_observers_are_active_again_after_kill_9_of_the_engine(
         def states() -> list[dict[str, Any]]:
             return list(observing.call("engine::observers::list", {})["observers"])
 
-        eventually(
-            lambda: observing.ask("state")["state"] == "connected" and host.ask("state")["state"] == "connected", 20
-        )
+        eventually(lambda: observing.ask("state")["state"] == "connected" and host.ask("state")["state"] == "connected")
         eventually(lambda: [(each["id"], each["state"]) for each in states()] == [("kept", "active")])
         before = counted()
         assert [observing.call("host::add", {"a": 1, "b": number}) for number in range(5)] == [1, 2, 3, 4, 5]

@@ -74,7 +74,8 @@ class ServerTls:
         try:
             self.context, fault = await asyncio.to_thread(self._load)
         except BadTlsFile as error:
-            NOT_RENEWED(listener=self.listener, reason=str(error))
+            if self._state == await asyncio.to_thread(state_of, self._paths):  # else it was read while it was written
+                NOT_RENEWED(listener=self.listener, reason=str(error))
             return False
         self.generation += 1
         RENEWED(listener=self.listener, file=self.pair.cert)

@@ -131,8 +131,10 @@ class _ThreadedWorker(Worker):
         self._ending = self._core.loop.create_task(self.shutdown_async())
 
     def begin_to_finish(self) -> None:
-        if self._core.loop.is_running():
-            asyncio.run_coroutine_threadsafe(self._core.finish(), self._core.loop)
+        core = self._core
+        with suppress(RuntimeError):  # closed: it has ended by itself
+            # Made there: a loop that ends before it comes to it would leave a coroutine that was never awaited
+            core.loop.call_soon_threadsafe(lambda: asyncio.ensure_future(core.finish()))
 
     def finish(self) -> None:
         loop = self._core.loop

@@ -299,7 +299,7 @@ class WorkerCore:
         # The other one may be dead without the engine's knowledge, or about to leave
         if self._name_told_s is None or self._name_told_s - left_s >= _NAME_TOLD_EVERY_S:
             self._name_told_s = left_s
-            NAME_IN_USE(reason=str(rejected), retry_for_s=int(left_s))
+            NAME_IN_USE(reason=str(rejected), retry_for_s=round(left_s))
         self.rejected = rejected
         self.connection.refuse()
 

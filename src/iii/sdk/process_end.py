@@ -275,7 +275,8 @@ def _on_sigterm(number: int, _frame: FrameType | None) -> None:
     _life.told_s = time.monotonic()
     end_at_once(signal.SIGTERM)
     # A program that only calls was stopped in the middle of something; one that serves has done what it was asked to
-    code = 0 if any(each.serves for each in running) or any(each.serves for each in _life.open) else SIGTERM_CODE
+    serves = any(each.serves for each in running) or any(each.serves for each in list(_life.open))  # some end just now
+    code = 0 if serves else SIGTERM_CODE
     if running:  # the one loop of the main thread; `asyncio.run` would cancel handlers that still run
         running[0].loop.call_soon_threadsafe(_finish_and_exit, running, code)
     elif _life.waits or _life.main is None or not _ran_to_its_end(_life.main):
@@ -302,14 +303,24 @@ def _exit(code: int) -> None:
 
 def _serve_on() -> None:
     """The main thread has ended: serve until a shutdown, Ctrl-C, SIGTERM or the state `failed`; or not at all."""
-    leaving = not _ran_to_its_end(_life.main)
-    while _life.open:
-        worker = next(iter(_life.open))
+    leaving = False
+    while True:
+        try:
+            _end_all(leaving or not _ran_to_its_end(_life.main))
+            break
+        except (KeyboardInterrupt, SystemExit):  # also one that strikes before the first wait, or between two
+            leaving = True
+    end_without_them(_life.until_s, _code_of_the_end)
+
+
+def _end_all(leaving: bool) -> None:
+    while workers := list(_life.open):  # others end by themselves meanwhile, on their threads
+        worker = workers[0]
         try:
             _life.waits = True
             leaving = leaving or _life.terminated
             if _life.terminated:  # side by side: a supervisor has one patience for all of them
-                for each in _life.open:
+                for each in workers:
                     each.begin_to_finish()
             if not leaving:
                 worker.end_if_failed()
@@ -320,13 +331,9 @@ def _serve_on() -> None:
                 worker.finish()
             else:
                 worker.shutdown()
-            _life.open.discard(worker)
-        except (KeyboardInterrupt, SystemExit):
-            leaving = True
         except Exception as error:
             SHUTDOWN_FAILED(reason=str(error) or type(error).__name__)
-            _life.open.discard(worker)
-    end_without_them(_life.until_s, _code_of_the_end)
+        _life.open.discard(worker)
 
 
 def _code_of_the_end() -> int:

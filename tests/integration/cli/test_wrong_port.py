@@ -30,6 +30,6 @@ def test_the_port_of_http_or_of_streams_is_named_as_such(
             time.sleep(0.01)
         worker.shutdown()
         streams = engine.wait_for(r"Streams ready[^:]*: [^:]*:(?://[^:]*:)?(\d+)")[1]
-        done = iii("health", "--port", streams, "--timeout-ms", "500")
+        done = iii("health", "--port", streams, "--timeout-ms", "3000")
         assert done.returncode == 1
         assert "such as its stream port: commands and workers connect to the worker port." in done.stderr

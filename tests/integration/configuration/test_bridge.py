@@ -121,7 +121,7 @@ async def test_27_s5_settings_of_modules_stay_with_their_engine(office: Office, 
 
 async def test_27_s1_an_engine_that_is_not_there_is_named(tmp_path: Path) -> None:
     url = f"ws://127.0.0.1:{free_port()}"
-    near = await behind(url, tmp_path, timeout_ms=100)
+    near = await behind(url, tmp_path, timeout_ms=500)  # a first attempt to connect ends before
     try:
         for function_id in ("configuration::get", "configuration::set", "configuration::list"):
             async with asyncio.timeout(near.deadline_s):

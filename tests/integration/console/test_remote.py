@@ -151,7 +151,7 @@ async def test_23_check_3_an_engine_that_dies_and_comes_back(page: Browser, apar
 
     assert (away.status, away.body["error"]) == (502, "Bridge is not connected")
     assert failed == 502
-    assert took_s < scaled(10)
+    assert took_s < scaled(20)
     assert back["status"] == "healthy"
 
 
@@ -168,7 +168,7 @@ async def test_23_check_27_it_leaves_when_it_is_told_to(
 
     assert await consoles() == 2
     console.process.terminate()
-    assert await asyncio.to_thread(console.process.wait, 20) == 0
+    assert await asyncio.to_thread(console.process.wait, 60) == 0
     began = time.monotonic()
     while await consoles() > 1:
         assert time.monotonic() - began < 20  # much sooner than one that fell silent

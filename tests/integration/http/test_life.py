@@ -176,7 +176,7 @@ async def test_http_S1_clients_that_neither_write_nor_read_do_not_keep_the_engin
 
 
 async def test_P13_a_route_whose_worker_is_away_is_unavailable_for_a_while(open_site: Open) -> None:
-    site = await open_site(route_grace_ms=300, not_found_function="nowhere")
+    site = await open_site(route_grace_ms=2000, not_found_function="nowhere")
 
     async def handler(request: Any) -> Any:
         return {"body": "hello"}

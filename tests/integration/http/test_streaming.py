@@ -158,7 +158,7 @@ async def test_a_client_that_leaves_while_its_handler_thinks_frees_its_channels(
 
 
 async def test_03_check_40_a_stream_may_last_longer_than_the_timeout(open_site: Open) -> None:
-    site = await open_site(default_timeout=500)
+    site = await open_site(default_timeout=2000)
     meanwhile: list[int] = []
 
     async def handler(request: Any) -> None:
@@ -378,7 +378,7 @@ async def test_http_M6_a_stream_that_is_cut_leaves_one_line_in_the_log(
 
 async def test_http_S2_a_started_response_is_on_its_way_before_its_first_bytes(open_site: Open) -> None:
     """And a quiet stream is no 504 (03 §A6.2)."""
-    site = await open_site(default_timeout=500)
+    site = await open_site(default_timeout=2000)
     may_go_on = asyncio.Event()
 
     @site.worker.http("GET", "/events")

@@ -103,7 +103,7 @@ async def test_27_s4_jobs_run_there_and_their_receipts_are_good_here(far: House,
     await calls.count(1)
     assert calls.seen == [{"a": 1}]
     assert receipt
-    waited = await near.call("engine::queue::wait", id=receipt, timeout_ms=100)
+    waited = await near.call("engine::queue::wait", id=receipt, timeout_ms=20_000)
     assert waited["state"] == "done"
     delayed = await near.enqueue("f", 2, "work", options={"delay_ms": 60_000})
     assert (await near.call("engine::queue::job", id=delayed))["state"] == "delayed"
@@ -115,7 +115,7 @@ async def test_27_s4_jobs_run_there_and_their_receipts_are_good_here(far: House,
 
 async def test_27_s1_an_engine_that_is_not_there_is_named(open_house: Open) -> None:
     port = free_port()
-    near = await open_house({"name": "bridge", "config": {"bridge_url": f"ws://127.0.0.1:{port}", "timeout_ms": 100}})
+    near = await open_house({"name": "bridge", "config": {"bridge_url": f"ws://127.0.0.1:{port}", "timeout_ms": 500}})
     with pytest.raises(iii.InvocationError) as refused:
         await near.enqueue("f", 1, "work")
     assert refused.value.code == "enqueue_error"

@@ -98,7 +98,7 @@ def test_11_check_9_a_signal_lets_handlers_end(engine: FakeEngine, start: Start,
     process = start(engine.url)
     connection = engine.connection()
     connection.message("registerfunction", id="slow")
-    call = {"type": "invokefunction", "function_id": "slow", "data": scaled(0.5), "invocation_id": "long"}
+    call = {"type": "invokefunction", "function_id": "slow", "data": scaled(2), "invocation_id": "long"}
     connection.send(call)
     connection.invoke("slow", 0, invocation_id="short")  # so the long one runs
     process.send_signal(number)

@@ -54,7 +54,7 @@ def fill(worker: iii.Worker) -> int:
 
 def takes(worker: iii.Worker, number: int) -> bool:
     try:
-        worker.trigger(call(number, timeout_ms=100))
+        worker.trigger(call(number, timeout_ms=300))
     except iii.InvocationTimeout:
         return False
     return True

@@ -61,7 +61,7 @@ def test_08_check_04_an_unreachable_engine_gives_a_worker_that_goes_on_trying(
     started = time.monotonic()
     worker = connect(f"ws://127.0.0.1:{free_port()}", connect_timeout_ms=200)
 
-    assert 0.2 <= time.monotonic() - started < scaled(5)
+    assert 0.2 <= time.monotonic() - started < scaled(15)
     assert worker.get_connection_state() in ("reconnecting", "connecting")
     assert "Timed out after 0.2s waiting for connection to" in caplog.text
     assert iii.InitOptions().connect_timeout_ms == 30_000
@@ -72,7 +72,7 @@ def test_08_check_04_retries_that_are_used_up_raise_at_once(connect: Connect) ->
     started = time.monotonic()
     with pytest.raises(ConnectionError, match=r"failed after max retries$"):
         connect(f"ws://127.0.0.1:{free_port()}", reconnection_config=few)
-    assert time.monotonic() - started < scaled(5)
+    assert time.monotonic() - started < scaled(15)
 
 
 @pytest.mark.parametrize("first_answer", [b"", b"HTTP/1.1 503 Service Unavailable\r\n\r\n", b"garbage\r\n\r\n"])
@@ -716,10 +716,10 @@ def test_a_silent_engine_is_left_after_a_minute(
     engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("iii.sdk.link.PING_INTERVAL_S", 0.02)
-    monkeypatch.setattr("iii.sdk.link.SILENT_PINGS", 20)  # 0.4 s, for which a loaded machine may be elsewhere
+    monkeypatch.setattr("iii.sdk.link.SILENT_PINGS", 100)  # 2 s, for which a loaded machine may be elsewhere
     connect()
     first = engine.connection(1)
-    engine.wait(lambda: first.pings > 20)
+    engine.wait(lambda: first.pings > 100)
     assert len(engine.connections) == 1  # it answers pings, that is enough
 
     engine.answers_pings = False
@@ -775,7 +775,9 @@ def test_newcomer_d_a_lost_connection_says_why_and_when_the_next_attempt_is(
     engine: FakeEngine, worker: iii.Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine.connection(1).close(1012, "restart")
-    engine.connection(2).drop()
+    second = engine.connection(2)
+    engine.wait(lambda: worker.get_connection_state() == "connected")
+    second.drop()
     engine.connection(3)
     engine.wait(lambda: worker.get_connection_state() == "connected")
     told = [record for record in caplog.records if record.getMessage().startswith("Connection to ")]

@@ -638,7 +638,7 @@ def test_08_4_1_a_fork_waits_for_the_first_use_of_a_name_in_another_thread(engin
     assert importing.wait(60)
     child = os.fork()
     if child == 0:
-        threading.Timer(8, os._exit, (3,)).start()
+        threading.Timer(60, os._exit, (3,)).start()
         iii.App
         os._exit(0)
     forked.set()

@@ -123,7 +123,7 @@ def test_28_check_3_a_new_connection_hears_of_all_again_under_their_ids(engine: 
     second.message("observe", id="kept")
     answer(second, "kept")
     kept.ready()
-    assert states == ["suspended", "active"]
+    engine.wait(lambda: states == ["suspended", "active"])  # who waits is told before listeners are
     kinds = [each["type"] for each in second.messages]
     assert (kinds[0], kinds[-2:]) == ("reattach", ["observe", "observe"])
     assert "observe.v1" in announcements(second)[0]["features"]
@@ -132,7 +132,7 @@ def test_28_check_3_a_new_connection_hears_of_all_again_under_their_ids(engine: 
 def test_28_check_4_one_that_is_disposed_of_without_a_connection_is_told_and_not_replayed(
     engine: FakeEngine, connect: Connect
 ) -> None:
-    slow = iii.ReconnectionConfig(initial_delay_ms=300, jitter_factor=0)
+    slow = iii.ReconnectionConfig(initial_delay_ms=2000, jitter_factor=0)
     worker = connect(reconnection_config=slow)
     observer = worker.observe("f", "g", observer_id="o")
     first = engine.connection()
@@ -209,7 +209,7 @@ def test_28_check_7_states_of_an_observer_come_in_order_and_end_it(engine: FakeE
     change(connection, "o", "suspended", "TARGET_UNAVAILABLE", fires=1)
     change(connection, "o", "active", fires=1)
     change(connection, "o", "disposed", "MAX_FIRES", fires=2)
-    engine.wait(lambda: observer.state == "disposed")
+    engine.wait(lambda: states[-1:] == ["disposed"])  # listeners hear of it when it is so already
     assert states == ["active", "suspended", "active", "disposed"]
     assert (observer.fires, observer.reason) == (2, "MAX_FIRES: it is disposed")
     worker.observe("f", "g", observer_id="o")  # the id is free

@@ -451,6 +451,7 @@ def test_09_check_28_handlers_have_as_long_as_the_options_say(engine: FakeEngine
         worker = iii.register_worker(sys.argv[1], iii.InitOptions(drain_timeout_s=0.2))
         @worker.function("stuck")
         def stuck(data: object) -> None:
+            print("entered", flush=True)
             threading.Event().wait()
         """,
         engine.url,
@@ -458,6 +459,8 @@ def test_09_check_28_handlers_have_as_long_as_the_options_say(engine: FakeEngine
     connection = engine.connection()
     connection.message("registerfunction", id="stuck")
     connection.send({"type": "invokefunction", "function_id": "stuck", "data": None, "invocation_id": "i"})
+    assert process.stdout is not None
+    assert process.stdout.readline() == "entered\n"
     process.terminate()
     _, complaints = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0
@@ -529,8 +532,8 @@ def test_core_13_ctrl_c_while_register_worker_waits_ends_the_process() -> None:
     process = start_with(
         """
         import iii, os, signal, threading
-        threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
         try:
+            threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
             iii.register_worker("ws://127.0.0.1:1")
         except KeyboardInterrupt:
             print("bye", flush=True)

@@ -144,9 +144,11 @@ class RawSocket:
         return message
 
     async def answers_ping(self) -> bool:
-        """Whether the connection lives and nothing else was said meanwhile."""
+        """Whether the connection lives and nothing else was said meanwhile, but pings, which come after 20 s."""
         self.say(b"are you there", PING)
-        return await self.frame() == Frame(True, PONG, b"are you there")
+        while (frame := await self.frame()).opcode == PING:
+            self.say(frame.payload, PONG)
+        return frame == Frame(True, PONG, b"are you there")
 
     async def ended(self, deadline_s: float = DEADLINE_S) -> bytes:
         """Wait for the end of TCP; what came before it."""

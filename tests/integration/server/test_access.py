@@ -235,7 +235,7 @@ async def test_L8_a_thousand_failed_logins_do_not_slow_others(
             slowest = max(slowest, perf_counter() - began)
             await asyncio.sleep(0.01)
 
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(150):
         await asyncio.gather(measure(), *(fail() for _ in range(20)))
 
     began = perf_counter()

@@ -27,7 +27,6 @@ from tests.integration.server.raw_socket import (
     upgrade_request,
 )
 from tests.integration.server.waiting import until
-from tests.machine import scaled
 
 CLOSED_1000 = b"\x03\xe8"
 
@@ -200,7 +199,7 @@ async def test_07_check_6_a_close_behind_a_full_channel_is_answered_at_once(port
         for _ in range(4):
             writer.say(bytes(51_200), BINARY)
         writer.say(CLOSED_1000, CLOSE)
-        assert closed(await writer.frame(scaled(2.0))) == (1000, b"")
+        assert closed(await writer.frame()) == (1000, b"")
     async with await end(port, channel, "read") as reader:
         frames, _ = await everything(reader)
         assert sum(len(frame.payload) for frame in frames) == 204_800
@@ -256,7 +255,7 @@ async def test_07_check_12_the_writer_of_a_reader_that_left_is_closed(port: int,
     async with await end(port, channel, "write") as writer:
         async with await end(port, channel, "read") as reader:
             assert await reader.answers_ping()
-        assert closed(await writer.frame(scaled(1.0))) == (1001, b"reader_gone")
+        assert closed(await writer.frame()) == (1001, b"reader_gone")
 
 
 async def test_07_check_12_also_one_that_was_stopped(port: int, channel: Channel) -> None:

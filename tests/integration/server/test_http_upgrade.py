@@ -19,7 +19,6 @@ from iii.server.listener import Listener
 from iii.server.worker_endpoint import WorkerEndpoint
 from tests.integration.server.raw_socket import DEADLINE_S, TEXT, RawSocket, client_frame, upgrade_request
 from tests.integration.server.waiting import Open, until
-from tests.machine import scaled
 
 
 class Entrance(HttpUpgrade):
@@ -79,7 +78,8 @@ async def test_01_check_03_the_deadline_is_not_prolonged_by_dripping_bytes(open_
         while not ended.done():
             client.write(bytes((next(request),)))
             await asyncio.sleep(0.01)
-        assert 0.25 <= time.monotonic() - started < scaled(2)
+        assert time.monotonic() - started >= 0.25
+        assert next(request, None) is not None
 
 
 async def test_01_check_04_an_unknown_path_is_404_and_the_connection_stays(listener: Listener) -> None:
@@ -97,7 +97,7 @@ async def test_01_check_04_at_shutdown_a_kept_connection_is_closed_at_once(liste
         idle.write(b"GET /nope HTTP/1.1\r\nHost: engine\r\n\r\n")
         await idle.answer()
         listener.stop_accepting()
-        assert not any(await asyncio.gather(idle.ended(5), silent.ended(5)))
+        assert not any(await asyncio.gather(idle.ended(), silent.ended()))
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ async def test_core_10e_pipelined_requests_without_reading_are_bounded_and_end(
             assert await other.answers_ping()
             assert entrance.transport.get_write_buffer_size() < 128 * 1024
             assert entrance.read_bytes - answers * len(request) <= HEAD_BYTES + 4096
-            assert time.monotonic() - started < scaled(5)
+            assert time.monotonic() - started < 60
         assert 0 < answers < ANSWERS
     assert "no request in time" in caplog.text
 

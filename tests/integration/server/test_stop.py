@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from iii.engine.engine import Engine
+from iii.net.listening import OCCUPIED_S
 from iii.server.process import NOT_STOPPED
 from tests.integration.server.raw_socket import CLOSE, RawSocket
 from tests.integration.server.waiting import Open, until
-from tests.machine import scaled
 from tests.processes import EngineProcess, environment, free_port
 
 one_loop = pytest.mark.asyncio(loop_factories=["asyncio"])  # the engine is another process
@@ -50,9 +50,8 @@ async def test_01_2_4_the_port_closes_before_connections_end(open_listener: Open
         for client in (worker, otel):
             client.say((1012).to_bytes(2, "big"), CLOSE)
             assert await client.ended() == b""
-        started = time.monotonic()
+        await until(lambda: not listener.open_sockets)  # nobody left to wait for
         await closing
-        assert time.monotonic() - started < scaled(0.5)  # nobody left to wait for
 
 
 async def test_4_2_who_does_not_answer_the_close_is_aborted_after_a_second(open_listener: Open) -> None:
@@ -60,7 +59,7 @@ async def test_4_2_who_does_not_answer_the_close_is_aborted_after_a_second(open_
     async with await RawSocket.greeted(listener.port) as deaf:
         started = time.monotonic()
         await listener.close()
-        assert 0.9 <= time.monotonic() - started < 1 + scaled(0.5)
+        assert 0.9 <= time.monotonic() - started < 30
         assert len(listener.connections) == 0
         assert (await deaf.frame()).close_code == 1012
         assert await deaf.ended() == b""
@@ -84,7 +83,7 @@ async def test_07_8_4_a_signal_ends_the_engine_orderly(process: EngineProcess, n
         async with await RawSocket.greeted(process.port) as worker, await RawSocket.connect(process.port) as silent:
             process.send_signal(number)
             assert (await worker.frame()).close_code == 1012
-            assert await silent.ended(5) == b""
+            assert await silent.ended() == b""
             worker.say((1012).to_bytes(2, "big"), CLOSE)
             assert await worker.ended() == b""
         assert await asyncio.to_thread(process.wait) == 0
@@ -101,10 +100,8 @@ async def test_L4_a_second_signal_ends_it_at_once(process: EngineProcess) -> Non
         async with await RawSocket.greeted(process.port) as deaf:
             process.send_signal(signal.SIGTERM)
             assert (await deaf.frame()).close_code == 1012  # and is never answered
-            started = time.monotonic()
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(process.wait) == -signal.SIGTERM
-            assert time.monotonic() - started < scaled(0.5)
+            assert await asyncio.to_thread(process.wait) == -signal.SIGTERM  # 0 had it waited for the answer
 
 
 BUSY = """
@@ -213,7 +210,7 @@ async def test_L4_a_signal_ends_a_start_that_waits(process: EngineProcess, numbe
         try:
             await until(lambda: "waiting until it is free" in process.log())
             process.send_signal(number)
-            assert await asyncio.to_thread(process.wait, 5) == 0
+            assert await asyncio.to_thread(process.wait, OCCUPIED_S / 2) == 0
         finally:
             process.kill()
         assert process.log().rstrip().endswith("Engine stopped")

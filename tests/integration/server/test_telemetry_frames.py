@@ -105,9 +105,11 @@ async def test_the_process_that_cuts_ends_with_the_module(
     port: int, heard: Heard, observability: Observability
 ) -> None:
     async with await RawSocket.upgraded(port, "/otel") as client:
+        others = psutil.Process().children()  # of tests before, which end just now
         client.say(frame("x" * LARGE_BYTES), BINARY)
         await until(lambda: bool(heard))
-        (process,) = [child for child in psutil.Process().children() if "iii.net.decoding_process" in command_of(child)]
+        started = [child for child in psutil.Process().children() if child not in others]
+        (process,) = [child for child in started if "iii.net.decoding_process" in command_of(child)]
         client.say(frame("y" * LARGE_BYTES), BINARY)
         await observability.stop()
         await until(lambda: not process.is_running())

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,13 @@ class Secured:
         return {await asyncio.to_thread(self._certificate, port) for port in ports}
 
     def _certificate(self, port: int) -> bytes:
-        try:
-            return self._shown(port)
-        except OSError:  # the HTTP port changes its server in this moment
-            return self._shown(port)
+        give_up_at = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                return self._shown(port)
+            except OSError:  # the HTTP port changes its server in this moment
+                if time.monotonic() > give_up_at:
+                    raise
 
     def _shown(self, port: int) -> bytes:
         with (

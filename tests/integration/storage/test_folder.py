@@ -129,7 +129,7 @@ async def test_durable_M3_a_start_that_fails_anywhere_lets_go_of_everything(
                 refused += 1
         if not items.database.closed:
             await items.close()
-        assert len(os.listdir("/proc/self/fd")) == descriptors
+        assert len(os.listdir("/proc/self/fd")) <= descriptors  # others may have closed theirs
         if calls < fail_at:
             break
     assert refused or name in ("fdatasync", "pwrite")
