@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -142,13 +143,7 @@ def _create(path: Path) -> bool:
 
     folder = path.absolute().parent
     if sys.stdin.isatty() and sys.stderr.isatty():
-        print(
-            f"No {path.name} found in {folder}. Create it and start the engine? [Y/n] ",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
-        if sys.stdin.readline().strip().lower() not in ("", "y", "yes"):
+        if not _wanted(f"No {path.name} found in {folder}. Create it and start the engine? [Y/n] "):
             print("Nothing created, engine not started.", file=sys.stderr)
             return False
     elif near := _nearest_file(path):
@@ -158,6 +153,15 @@ def _create(path: Path) -> bool:
         f"Created {path}, which lists the modules that run. iii applies changes of it while it runs.", file=sys.stderr
     )
     return True
+
+
+def _wanted(question: str) -> bool:
+    """Raises KeyboardInterrupt at Ctrl-C: who is asked ends the command, and no engine."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    print(question, end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip().lower()
+    signal.signal(signal.SIGINT, before)
+    return answer in ("", "y", "yes")
 
 
 def _nearest_file(path: Path) -> Path | None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,6 +46,9 @@ def early_signals() -> Iterator[None]:
     """For a program that takes signals soon: inside, until it does, SIGTERM and Ctrl-C end the process with 0, since nothing
     has begun that had to be stopped, and a hangup is remembered. Without handlers they would kill it, or, if it is
     process 1, be lost."""
+    if threading.current_thread() is not threading.main_thread():  # which alone can take signals
+        yield
+        return
     _early.clear()
     before = {number: signal.signal(number, _end_with_0) for number in (signal.SIGINT, signal.SIGTERM)}
     if HANGUP is not None:
@@ -53,7 +57,7 @@ def early_signals() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def came_early(number: int) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,21 @@ def test_07_s4_1_no_creates_nothing_and_starts_nothing(tmp_path: Path) -> None:
     os.close(ours)
     assert f"No config.yaml found in {tmp_path}. Create it and start the engine? [Y/n] " in asked
     assert "Nothing created, engine not started." in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_07_s8_4_ctrl_c_at_the_question_ends_the_command(tmp_path: Path) -> None:
+    """With 130, as any command: an engine that was started and stopped has 0."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "iii.cli"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(), stdin=theirs, stderr=theirs, stdout=theirs
+    ) as process:
+        os.close(theirs)
+        read_until(ours, "[Y/n] ")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    os.close(ours)
     assert list(tmp_path.iterdir()) == []
 
 
