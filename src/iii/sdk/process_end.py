@@ -14,17 +14,16 @@ import signal
 import sys
 import threading
 import time
-import traceback
 import weakref
 from functools import partial
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType, MethodType
-from typing import Any, Protocol
+from types import FrameType
+from typing import Protocol
 
 from iii.net.system_signals import end_at_once, end_by
 from iii.protocol.log_event import LogEvent
-from iii.protocol.traceback_text import own_traceback
 from iii.sdk.pool_threads import end_without_them, exit_now
+from iii.sdk.raised_by_signal import raised_by_signal_handler
 
 SHUTDOWN_FAILED = LogEvent(
     "iii.sdk", "sdk.shutdown_failed", logging.ERROR, "Worker not shut down in order",
@@ -215,7 +214,7 @@ def ends_process(error: BaseException) -> bool:
             asyncio.get_running_loop()
         except RuntimeError:
             return True
-    return _of_a_signal(error)
+    return raised_by_signal_handler(error)
 
 
 def interrupted(error: BaseException) -> bool:
@@ -231,36 +230,6 @@ def interrupted(error: BaseException) -> bool:
 
 def _raise(error: BaseException) -> None:
     raise error
-
-
-def _of_a_signal(error: BaseException) -> bool:
-    """Whether a signal handler of the program raised it."""
-    codes = {frame.f_code for frame, _ in traceback.walk_tb(own_traceback(error))}
-    return any(_code_of(signal.getsignal(each)) in codes for each in signal.valid_signals())
-
-
-# Past what a handler, its class or that one's class may say of themselves
-_bases: Any = type.__dict__["__mro__"].__get__
-_members: Any = type.__dict__["__dict__"].__get__
-_partial_of: Any = partial.__dict__["func"].__get__
-_STEPS = 20  # from a handler to its code
-
-
-def _code_of(handler: Any) -> CodeType | None:
-    """Of a function, a method, a partial of one, or an object that is called; None: it has none of Python."""
-    if not callable(handler):
-        return None
-    for _ in range(_STEPS):
-        kind = type(handler)
-        if kind is FunctionType:
-            code: CodeType = handler.__code__
-            return code
-        if kind is MethodType or kind is staticmethod or kind is classmethod:
-            handler = handler.__func__
-            continue
-        called = next((_members(base)["__call__"] for base in _bases(kind) if "__call__" in _members(base)), None)
-        handler = _partial_of(handler) if called is _members(partial)["__call__"] else called
-    return None
 
 
 def _on_sigterm(number: int, _frame: FrameType | None) -> None:
