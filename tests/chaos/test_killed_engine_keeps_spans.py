@@ -11,6 +11,7 @@ from pathlib import Path
 
 from iii.modules.observability.config import TraceStorageConfig
 from iii.modules.observability.spans.archive.archive import SpanArchive
+from iii.modules.observability.spans.archive.known_blocks import KnownBlocks
 from iii.modules.observability.spans.archive.questions import Questions
 from iii.modules.observability.spans.requests import TracesListInput
 from iii.modules.observability.spans.selection import Selection
@@ -19,6 +20,7 @@ from iii.protocol.reply import reply_of
 from iii.server.clock import LoopClock
 from iii.storage.transactions import Connection
 from tests.machine import scaled
+from tests.unit.modules.observability.spans.blocks_on_disk import read_ahead
 
 KILLS = int(os.environ.get("III_TEST_KILLS", "40")) // 4
 START_S = 60.0
@@ -55,9 +57,12 @@ async def test_06_check_66_archived_spans_are_there_after_each_kill(tmp_path: Pa
         assert archive.opened
         assert archive.storage().completeness == "unknown"
 
-        def work(connection: Connection) -> tuple[set[str], int, int, int]:
+        def work(connection: Connection, known: KnownBlocks = archive.known_blocks) -> tuple[set[str], int, int, int]:
             found = {span_id for (span_id,) in connection.execute("SELECT span_id FROM spans")}
-            roots = Questions(connection, []).listed(Selection(TracesListInput(), 0)).total
+            read_ahead(connection, known)
+            (roots,) = {
+                Questions(connection, [], each).listed(Selection(TracesListInput(), 0)).total for each in (None, known)
+            }
             whole, counted = connection.execute(
                 "SELECT (SELECT count(*) FROM spans), (SELECT sum(roots + others) FROM facets)"
             ).fetchone()

@@ -28,6 +28,7 @@ from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tree import Collapse
 from iii.storage.memory_database import MemoryDatabase
 from tests.property.span_model import FRAMES, MS, NOW, REQUESTS, Model, end_of, made
+from tests.unit.modules.observability.spans.blocks_on_disk import read_ahead
 
 KNOWN = KnownBlocks(20_000)  # of all that was ever on the disk
 
@@ -111,6 +112,7 @@ WRITTEN_FRAMES = FRAMES.flatmap(
     st.booleans(),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
 def test_06_7_5_lists_are_those_of_disk_and_memory_together(
     database: MemoryDatabase,
@@ -121,9 +123,12 @@ def test_06_7_5_lists_are_those_of_disk_and_memory_together(
     many: bool,
     told: bool,
     plain: bool,
+    ahead: bool,
 ) -> None:
     """Whatever is sealed, whoever has sealed it, and whether a few are many."""
     disk, model = filled(database.reader, frames, max_spans, sealed, told)
+    if ahead:
+        read_ahead(disk.connection, KNOWN)
     for wanted in requests:
         selection = Selection(msgspec.convert(wanted, TracesListInput), NOW)
         with pytest.MonkeyPatch.context() as patch:

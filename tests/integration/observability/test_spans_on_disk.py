@@ -22,7 +22,7 @@ from iii.modules.observability.config import ObservabilityConfig, TraceStorageCo
 from iii.modules.observability.module import Observability
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Source
-from iii.modules.observability.spans.archive import blocks, columns
+from iii.modules.observability.spans.archive import ahead, blocks, columns
 from iii.modules.observability.spans.archive.schema import MIGRATIONS
 from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
 from iii.modules.observability.spans.row import Packer
@@ -97,6 +97,21 @@ class Traced(OwnEngine[Observability]):
 
         async def done() -> bool:
             return all(row.archived for row in store.finished())
+
+        await self.until(done)
+
+    async def read_ahead(self, blocks_: int) -> None:
+        """So many blocks are sealed, and what lists need of them is known."""
+        archive = self.module.spans.archive
+        assert archive is not None
+        known = archive.known_blocks
+
+        def work(connection: Connection) -> bool:
+            sealed = columns.sealed(connection)
+            return len(sealed) == blocks_ and not any(known.lacking(each, sealed, 1) for each in ahead.COLUMNS)
+
+        async def done() -> bool:
+            return bool(await reply_of(partial(archive.read, work)))
 
         await self.until(done)
 
@@ -367,3 +382,28 @@ async def test_06_7_5_a_store_of_a_version_before_is_opened_and_written_down_by_
         await own.until(sealed)
         assert (await own.ask("list", **wanted))["spans"] == first["spans"]
         assert await own.listed(attributes=[["n", "none"]]) == []
+
+
+async def test_06_7_5_what_lists_need_of_blocks_is_read_before_they_ask(tmp_path: Path) -> None:
+    """After the start, and when a block is sealed."""
+    packer = Packer()
+    async with traced(tmp_path):
+        pass
+    store = sqlite3.connect(tmp_path / "traces.sqlite3", isolation_level=None)
+
+    def add(first: int, last: int) -> None:
+        rows = (
+            packer.row(span(f"t{at // 4}", f"s{at}", attributes=[("n", str(at % 512))])) for at in range(first, last)
+        )
+        store.execute("BEGIN")
+        Tables(10**10).add(store, list(map(ArchivedSpan.of, rows)), 1)
+        store.execute("COMMIT")
+
+    add(0, 4 * blocks.SPANS)
+    async with traced(tmp_path) as own:
+        await own.read_ahead(3)
+        add(4 * blocks.SPANS, 5 * blocks.SPANS)
+        own.take(*(span(f"u{at}", f"u{at}") for at in range(blocks.SPANS)))  # enough to look for blocks again
+        await own.read_ahead(5)
+        assert (await own.ask("list", attributes=[["n", "7"]], search_all_spans=True))["total"] == 80
+    store.close()

@@ -2,74 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import random
 import sqlite3
-from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
 
 from iii.modules.observability.spans.archive import blocks, columns, firsts, named, narrowed
 from iii.modules.observability.spans.archive import told as told_spans
 from iii.modules.observability.spans.archive.known_blocks import KnownBlocks
-from iii.modules.observability.spans.archive.questions import Questions
-from iii.modules.observability.spans.archive.schema import MIGRATIONS
-from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
-from iii.modules.observability.spans.requests import TracesListInput
-from iii.modules.observability.spans.row import Packer
-from iii.modules.observability.spans.selection import Selection
-from tests.unit.modules.observability.spans.engine_with_spans import MS, span
-
-SPANS = 5 * blocks.SPANS
-PACKER = Packer()
-NOW = 10**9 * MS
-
-
-def entry(number: int) -> ArchivedSpan:
-    """Four of a trace: every 512th span is rare, every one is common."""
-    row = PACKER.row(
-        span(
-            f"{number:05d}", None if number % 4 == 0 else f"{number - number % 4:05d}", f"t{number // 4:04d}", start=number,
-            end=number + 1 + number * 31 % 97, status="error" if number % 2 else "ok",
-            name=f"n{number % 3}", attributes=[("kind", "common"), ("rare", str(number % 512)), ("kind", "common")],
-        )
-    )  # fmt: skip
-    return ArchivedSpan.of(row)
-
-
-@pytest.fixture(scope="module")
-def written() -> Iterator[bytes]:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(";".join(MIGRATIONS))
-    connection.execute("BEGIN")
-    Tables(10**10).add(connection, [entry(number) for number in range(SPANS)], 1)
-    connection.execute("COMMIT")
-    yield connection.serialize()
-    connection.close()
-
-
-@pytest.fixture
-def connection(written: bytes) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.deserialize(written)
-    yield connection
-    connection.close()
-
-
-def sealed(connection: sqlite3.Connection) -> list[int]:
-    return [block for (block,) in connection.execute("SELECT id FROM blocks ORDER BY id")]
-
-
-def seal_all(connection: sqlite3.Connection) -> None:
-    tables = Tables(10**10)
-    while tables.seal(connection):
-        pass
-
-
-def listed(connection: sqlite3.Connection, known: Any = None, **request: Any) -> tuple[list[str], int]:
-    page = Questions(connection, [], known).listed(Selection(msgspec.convert(request, TracesListInput), NOW))
-    return [json.loads(each)["span_id"] for each in page.spans], page.total
+from iii.modules.observability.spans.archive.tables import Tables
+from tests.unit.modules.observability.spans.blocks_on_disk import (
+    ANYWHERE,
+    COMMON,
+    QUESTIONS,
+    RARE,
+    SPANS,
+    entry,
+    listed,
+    pages,
+    seal_all,
+    sealed,
+)
+from tests.unit.modules.observability.spans.engine_with_spans import MS
 
 
 def told(connection: sqlite3.Connection) -> list[int]:
@@ -79,61 +34,6 @@ def told(connection: sqlite3.Connection) -> list[int]:
     )
     assert times == owners == editions
     return times
-
-
-def pages(connection: sqlite3.Connection) -> list[tuple[tuple[list[str], int], tuple[list[str], int]]]:
-    return [
-        (listed(connection, limit=5, sort_order="desc", **each), listed(connection, limit=5, **each))
-        for each in QUESTIONS
-    ]
-
-
-RARE = {"attributes": [["rare", "8"]]}
-COMMON = {"attributes": [["kind", "common"]]}
-ANYWHERE = {"search_all_spans": True}
-QUESTIONS: list[dict[str, Any]] = [
-    RARE,
-    COMMON,
-    {**RARE, **ANYWHERE},
-    {"attributes": [["rare", "9"], ["kind", "common"]], **ANYWHERE},
-    {**COMMON, **ANYWHERE},
-    {"attributes": [["kind", "none"]], **ANYWHERE},
-    {"name": "N1", **ANYWHERE},
-    {"name": "n1", "service_name": "none", **ANYWHERE},
-    {"exclude_attributes": [["rare", "8"]]},
-    {"exclude_attributes": [["rare", "8"], ["rare", "12"]], **ANYWHERE},
-    {"exclude_attributes": [["kind", "common"]]},
-    {"exclude_attributes": [["kind", "none"]], **ANYWHERE},
-    {**COMMON, "exclude_attributes": [["rare", "8"]], "end_time": 5_000},
-    {**COMMON, "min_duration_ms": 2},
-    {"min_duration_ms": 90, **ANYWHERE},
-    {"min_duration_ms": 97, "max_duration_ms": 97, **ANYWHERE},
-    {"max_duration_ms": 90, **ANYWHERE, "status": "error"},
-    {"max_duration_ms": 3},
-    {"min_duration_ms": 90, "name": "n1", **ANYWHERE},
-    {"min_duration_ms": 90, "sort_by": "name"},
-    {"min_duration_ms": 90, "end_time": 5_000, **ANYWHERE},
-    {"min_duration_ms": 98},
-    {"max_duration_ms": -1},
-    {"sort_by": "duration", **ANYWHERE},
-    {"sort_by": "duration", "status": "error", "max_duration_ms": 50, **ANYWHERE},
-    {"sort_by": "duration", "min_duration_ms": 96.5},
-    {"sort_by": "duration", "offset": 3_000, **ANYWHERE},
-    {"start_time": 3_000, **ANYWHERE},
-    {"start_time": 3_000, "end_time": 7_000},
-    {"end_time": 7_000, "min_duration_ms": 90, "attributes": [["kind", "common"]]},
-    {"end_time": 7_000, "min_duration_ms": 90, "exclude_attributes": [["rare", "8"]], **ANYWHERE},
-    {"min_duration_ms": 90, **COMMON, "name": "n1", "status": "error", **ANYWHERE},
-    {"sort_by": "duration", **RARE, **ANYWHERE},
-    {
-        "sort_by": "duration",
-        "attributes": [["rare", "9"]],
-        "name": "n",
-        "exclude_attributes": [["kind", "common"]],
-        **ANYWHERE,
-    },
-    {"name": "n1", "status": "error", **ANYWHERE},
-]
 
 
 @pytest.mark.parametrize(("few", "most"), [(0, 10_000), (10**6, 0), (10**6, 10_000)])
@@ -316,3 +216,14 @@ def test_06_7_5_ties_of_traces_in_all_blocks_are_looked_up_together(
     assert [listed(connection, **request) for request in requests] == before
     connection.set_trace_callback(None)
     assert len(statements) < 1_000
+
+
+def test_06_7_5_no_edition_of_a_block_comes_again_if_somebody_seeds_chance(connection: sqlite3.Connection) -> None:
+    editions = set[int]()
+    for _ in range(3):
+        random.seed(7)
+        seal_all(connection)
+        editions.update(edition for (edition,) in connection.execute("SELECT edition FROM editions"))
+        connection.execute("UPDATE spans SET end = end + 1")
+        assert sealed(connection) == []
+    assert len(editions) == 3 * 4

@@ -1,6 +1,7 @@
 """Rows in the order of their start: beyond one block, and while others change them."""
 
 import random
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -20,22 +21,37 @@ def row(number: int, start: int, end: int | None = None, pending: bool = False) 
     return PACKER.row(span(f"s{number:05d}", start=start, end=start + 1 if end is None else end, pending=pending))
 
 
-@pytest.mark.parametrize("size", [8, 4_096])
-@pytest.mark.parametrize("spread", [1, 50, 5_000])
-def test_rows_that_come_and_leave_in_any_order_stay_sorted(
-    spread: int, size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In blocks of few rows, which are split and left empty, and in one of many, whose front is let go of in parts."""
-    monkeypatch.setattr(ordered_module, "_BLOCK", size)
-    monkeypatch.setattr(ordered_module, "LARGEST", 2 * size)
-    chance = random.Random(spread)
+@pytest.fixture(params=[8, 4_096])
+def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Rows of a block: few, which are split and left empty, or many, whose front is let go of in parts."""
+    rows: int = request.param
+    monkeypatch.setattr(ordered_module, "_BLOCK", rows)
+    monkeypatch.setattr(ordered_module, "LARGEST", 2 * rows)
+    return rows
+
+
+def coming_and_leaving(
+    chance: random.Random, count: int, made: Callable[[int], Row]
+) -> Iterator[tuple[Ordered, list[Row]]]:
+    """What is there after each row that came; some left, most of them the oldest."""
     ordered, rows = Ordered(), list[Row]()
-    for number in range(4_000):
-        new = row(number, max(number - chance.randrange(spread), 0), pending=chance.random() < 0.01)
-        ordered.add(new)
-        rows.append(new)
+    for number in range(count):
+        rows.append(made(number))
+        ordered.add(rows[-1])
         if chance.random() < 0.4:
             ordered.remove(rows.pop(0 if chance.random() < 0.7 else chance.randrange(len(rows))))
+        yield ordered, rows
+
+
+@pytest.mark.usefixtures("size")
+@pytest.mark.parametrize("spread", [1, 50, 5_000])
+def test_rows_that_come_and_leave_in_any_order_stay_sorted(spread: int) -> None:
+    chance = random.Random(spread)
+
+    def made(number: int) -> Row:
+        return row(number, max(number - chance.randrange(spread), 0), pending=chance.random() < 0.01)
+
+    *_, (ordered, rows) = coming_and_leaving(chance, 4_000, made)
     rows.sort(key=place_of)
     assert ordered.count == len(rows)
     for descending in (False, True):
@@ -56,23 +72,15 @@ def test_rows_that_come_and_leave_in_any_order_stay_sorted(
         assert backwards == wanted[::-1]
 
 
-@pytest.mark.parametrize("size", [8, 4_096])
-def test_06_7_4_what_is_known_of_a_block_is_of_the_rows_that_are_there(
-    size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ordered_module, "_BLOCK", size)
-    monkeypatch.setattr(ordered_module, "LARGEST", 2 * size)
+def test_06_7_4_what_is_known_of_a_block_is_of_the_rows_that_are_there(size: int) -> None:
     chance = random.Random(size)
-    ordered, rows = Ordered(), list[Row]()
-    for number in range(1_500):
+
+    def made(number: int) -> Row:
         start = max(number - chance.randrange(20), 0)
         attributes = [("customer", str(chance.randrange(50)))]
-        rows.append(
-            PACKER.row(span(f"s{number:05d}", start=start, end=start + chance.randrange(50), attributes=attributes))
-        )
-        ordered.add(rows[-1])
-        if chance.random() < 0.45:
-            ordered.remove(rows.pop(0 if chance.random() < 0.7 else chance.randrange(len(rows))))
+        return PACKER.row(span(f"s{number:05d}", start=start, end=start + chance.randrange(50), attributes=attributes))
+
+    for ordered, _ in coming_and_leaving(chance, 1_500, made):
         if chance.random() < 0.1:
             for block, first, last in ordered.walk():
                 there = block.rows[first:last]

@@ -11,6 +11,7 @@ from typing import Any
 
 from iii.engine.clock import Clock, Timer
 from iii.modules.observability.config import TraceStorageConfig
+from iii.modules.observability.spans.archive.ahead import FIRST_S, BlocksAhead
 from iii.modules.observability.spans.archive.known_blocks import KnownBlocks
 from iii.modules.observability.spans.archive.schema import MIGRATIONS
 from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
@@ -72,6 +73,7 @@ class SpanArchive:
         self._completeness: Completeness = "complete"
         self.opened = False
         self.known_blocks = KnownBlocks()
+        self._ahead = BlocksAhead(clock, self.read, self.known_blocks)
 
     async def open(self) -> None:
         """A store that cannot be opened is left as it is: spans are in memory alone."""
@@ -94,12 +96,14 @@ class SpanArchive:
         self._store.archive = self
         self._sweep_later()
         self._seal_later()
+        self._ahead.begin(FIRST_S)
 
     async def close(self) -> None:
         """Write what waits."""
         for timer in (self._timer, self._sweeper, self._sealer):
             if timer is not None:
                 timer.cancel()
+        self._ahead.end()
         if not self.opened:
             return
         self.opened = False
@@ -226,6 +230,7 @@ class SpanArchive:
             self._sealer = None
             if more:
                 self._seal_later()
+            self._ahead.begin()
 
         self.write(self._tables.seal, done)
 

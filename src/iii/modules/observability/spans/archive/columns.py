@@ -8,10 +8,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
 from operator import attrgetter, itemgetter
-from random import getrandbits
+from secrets import randbits  # `random` may be seeded, and no edition may ever come again
 from typing import NamedTuple
 
-from iii.modules.observability.spans.archive.blocks import SHIFT, SMALL, SPANS, SpanOfBlock
+from iii.modules.observability.spans.archive.blocks import SHIFT, SMALL, SPANS, UNPAIRED, SpanOfBlock
 from iii.modules.observability.spans.archive.known_blocks import BlockColumns, BlockReader, SealedBlock
 from iii.storage.transactions import Connection
 
@@ -29,6 +29,11 @@ _EDITION_BITS = 62
 _start, _end, _took, _span_id = map(itemgetter, (4, 5, 6, 7))
 
 
+def sealed(connection: Connection) -> list[SealedBlock]:
+    """Those that tell; what an older engine has sealed does once more is written down of it."""
+    return list(map(SealedBlock._make, connection.execute(_EDITIONS)))
+
+
 def untold(connection: Connection) -> list[int]:
     """Some blocks that an older engine has sealed."""
     return [block for (block,) in connection.execute(_UNTOLD)]
@@ -42,6 +47,7 @@ class BlockTimes(NamedTuple):
         first_end, last_end: when the first one ended, and the last one.
         shortest, longest: how long they took.
         first_trace, last_trace: whose they are, by the ids of the traces.
+        paired: as `blocks` has it.
         edition: as a `SealedBlock` has it.
     """
 
@@ -55,7 +61,8 @@ class BlockTimes(NamedTuple):
     longest: int
     first_trace: str
     last_trace: str
-    edition: int | None
+    paired: int
+    edition: int
 
     def least(self, order: int) -> int:
         """Of the values by which spans are sorted; the ids of traces are none."""
@@ -67,8 +74,9 @@ class BlockTimes(NamedTuple):
 
 _LEAST = [attrgetter(name) for name in ("earliest", "first_end", "shortest")]
 _MOST = [attrgetter(name) for name in ("latest", "last_end", "longest")]
-_TIMES = BlockColumns(
-    f"SELECT times.{_SUMMARY} FROM json_each(?) j CROSS JOIN times ON times.id = j.value",
+TIMES = BlockColumns(
+    f"SELECT times.{_SUMMARY}, ifnull(paired, {UNPAIRED}) "
+    "FROM json_each(?) j LEFT JOIN times ON times.id = j.value LEFT JOIN blocks ON blocks.id = j.value",
     lambda columns, block: BlockTimes._make((*columns, block.edition)),
 )
 
@@ -77,13 +85,17 @@ class TimesReader(BlockReader):
     """One that has a look at all blocks."""
 
     @cached_property
-    def told(self) -> list[BlockTimes] | None:
-        """Blocks that tell their times; None: many spans are in no such block."""
-        blocks = list(map(SealedBlock._make, self.connection.execute(_EDITIONS)))
+    def blocks(self) -> list[BlockTimes]:
+        """Those that tell."""
+        blocks = sealed(self.connection)
         self.only(blocks)
-        times = list(self.read(_TIMES, blocks))
-        loose = count_of_all(self.connection) - sum(block.spans for block in times)
-        return None if loose > LOOSE else times
+        return list(self.read(TIMES, blocks))
+
+    @cached_property
+    def told(self) -> list[BlockTimes] | None:
+        """The same; None: many spans are in no such block."""
+        loose = count_of_all(self.connection) - sum(block.spans for block in self.blocks)
+        return None if loose > LOOSE else self.blocks
 
 
 def count_of_all(connection: Connection) -> int:
@@ -118,7 +130,7 @@ def write_down(connection: Connection, block: int, spans: Sequence[SpanOfBlock])
         f"INSERT INTO times ({_SUMMARY}, facets, codes, roots) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (block, len(spans), *bounds, min(ids.values(), default=""), max(ids.values(), default=""), *_facets(spans)),
     )
-    connection.execute("INSERT OR REPLACE INTO editions VALUES (?, ?)", (block, getrandbits(_EDITION_BITS)))
+    connection.execute("INSERT OR REPLACE INTO editions VALUES (?, ?)", (block, randbits(_EDITION_BITS)))
     both = sorted({facet << SHIFT | owners[trace] for _, trace, facet, _, _, _, _, _ in spans})
     facets = sorted({span[2] for span in spans})
     ends = array("H", [bisect_left(both, facet + 1 << SHIFT) for facet in facets])

@@ -38,9 +38,7 @@ def _facets(columns: tuple[Any, ...], block: object) -> _Facets:
     return _Facets(known, Codes(codes), int.from_bytes(roots, "little"))
 
 
-_FACETS = BlockColumns(
-    "SELECT facets, codes, roots FROM json_each(?) j CROSS JOIN times ON times.id = j.value", _facets
-)
+FACETS = BlockColumns("SELECT facets, codes, roots FROM json_each(?) j LEFT JOIN times ON times.id = j.value", _facets)
 
 Condition: TypeAlias = tuple[str, tuple[str, ...]]
 """Of a span `s` in the database, with what is bound."""
@@ -161,7 +159,7 @@ class Masks:
             for block in blocks:
                 yield SeenBlock(block, ALL)
             return
-        for block, (known, codes, roots) in zip(blocks, self._reader.read(_FACETS, blocks), strict=True):
+        for block, (known, codes, roots) in zip(blocks, self._reader.read(FACETS, blocks), strict=True):
             wanted = self._wanted.get(known)
             if wanted is None:
                 wanted = self._wanted[known] = _wanted(known, facets)

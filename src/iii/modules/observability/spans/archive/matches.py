@@ -9,25 +9,51 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import compress
 from operator import itemgetter
+from typing import NamedTuple
 
 import msgspec
 
 from iii.modules.observability.spans.archive.blocks import PARTS, SHIFT, SPANS, UNPAIRED, number_of
-from iii.modules.observability.spans.archive.known_blocks import BlockColumns, BlockReader, SealedBlock
+from iii.modules.observability.spans.archive.columns import TimesReader
+from iii.modules.observability.spans.archive.known_blocks import BlockColumns
 from iii.modules.observability.spans.archive.orders import marks_of
 from iii.modules.observability.spans.archive.owners import OWNERS, Owners
 from iii.modules.observability.spans.filters import Pair, having, packed_pair
 
 ALL_PLACES = range(SPANS)
-_SEALED = (
-    "SELECT blocks.id, paired, edition FROM blocks LEFT JOIN editions ON editions.id = blocks.id ORDER BY blocks.id"
-)
-_PAIRS = [
+
+
+class _Part(NamedTuple):
+    """Of the pairs of a block.
+
+    Attributes:
+        numbers: of the pairs.
+        ends: of the places of each.
+        places: of those that have a pair.
+    """
+
+    numbers: Sequence[int]
+    ends: Sequence[int]
+    places: memoryview[int]
+
+
+def _part(columns: tuple[bytes | None], block: object) -> _Part | None:
+    """None: it was lost, and the file was salvaged."""
+    if columns[0] is None:
+        return None
+    part = memoryview(columns[0])
+    first = 8 + 8 * int.from_bytes(part[:8], "little")
+    last = first + (first - 8) // 2
+    return _Part(part[8:first].cast("Q"), part[first:last].cast("I"), part[last:].cast("H"))
+
+
+PAIRS = [
     BlockColumns(
         "SELECT pairs.packed FROM json_each(?) j LEFT JOIN pairs ON pairs.id = j.value",
-        lambda row, _: row[0],
+        _part,
         PARTS,
         part,
+        may_lack=True,
     )
     for part in range(PARTS)
 ]
@@ -37,13 +63,12 @@ _FEW = 8  # of so many places each is looked for among the others
 class Blocks:
     """The sealed blocks of one state of the disk."""
 
-    def __init__(self, reader: BlockReader) -> None:
+    def __init__(self, reader: TimesReader) -> None:
         self._reader = reader
         self._execute = reader.connection.execute
-        rows = self._execute(_SEALED).fetchall()
-        self.sealed = [block for block, _, _ in rows]
-        self._blocks = {block: SealedBlock(block, edition) for block, _, edition in rows}
-        self._parts = {block: parts for block, parts, _ in rows if parts != UNPAIRED}
+        self._blocks = {block.id: block for block in reader.blocks}
+        self.sealed = list(self._blocks)
+        self._parts = {block.id: block.paired for block in reader.blocks if block.paired != UNPAIRED}
 
     def having(self, pairs: Sequence[Pair], everywhere: bool) -> Matches:
         """The spans that have all of them; if not `everywhere` of those in no block roots alone."""
@@ -90,9 +115,9 @@ class Blocks:
         }
         for number in numbers:
             some = [block for block, places in found.items() if places]
-            parts_of = self._reader.read(_PAIRS[number % PARTS], [self._blocks[block] for block in some])
-            for block, packed in zip(some, parts_of, strict=True):
-                found[block] = _in_both(found[block] or (), _places_of(packed, number))
+            parts_of = self._reader.read(PAIRS[number % PARTS], [self._blocks[block] for block in some])
+            for block, part in zip(some, parts_of, strict=True):
+                found[block] = _in_both(found[block] or (), _places_of(part, number))
         return found
 
     def _loose_having(self, told: Sequence[int], pairs: Sequence[Pair], everywhere: bool) -> Iterator[tuple[int, int]]:
@@ -256,18 +281,15 @@ def _in_both(some: Sequence[int], others: Sequence[int] | None) -> Sequence[int]
     return sorted({*some}.intersection(others))
 
 
-def _places_of(packed: bytes | None, number: int) -> Sequence[int] | None:
-    """Of a pair, in a part that has its number among others; None: the part was lost, and the file was salvaged."""
-    if packed is None:
+def _places_of(part: _Part | None, number: int) -> Sequence[int] | None:
+    """Of a pair, in a part that has its number among others; None: nobody knows."""
+    if part is None:
         return None
-    part = memoryview(packed)
-    count = int.from_bytes(part[:8], "little")
-    numbers = part[8 : 8 + 8 * count].cast("Q")
+    numbers, ends, places = part
     at = bisect_left(numbers, number)
-    if at == count or numbers[at] != number:
+    if at == len(numbers) or numbers[at] != number:
         return ()
-    ends = part[8 + 8 * count : 8 + 12 * count].cast("I")
-    places = part[8 + 12 * count :].cast("H")[ends[at - 1] if at else 0 : ends[at]]
+    places = places[ends[at - 1] if at else 0 : ends[at]]
     return ALL_PLACES if len(places) == SPANS else array("H", places.tobytes())
 
 

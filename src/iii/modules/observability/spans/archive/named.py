@@ -38,7 +38,7 @@ def _named(columns: tuple[bytes, bytes, bytes], block: object) -> _Named:
     return _Named(facets, memoryview(ends).cast("H"), owners)
 
 
-_NAMED = BlockColumns("SELECT facets, ends, owners FROM json_each(?) j CROSS JOIN named ON named.id = j.value", _named)
+NAMED = BlockColumns("SELECT facets, ends, owners FROM json_each(?) j LEFT JOIN named ON named.id = j.value", _named)
 
 
 def traces_named(reader: TimesReader, facets: Collection[int], known: int) -> set[int] | None:
@@ -61,7 +61,7 @@ def _by_blocks(reader: BlockReader, blocks: Sequence[BlockTimes], facets: Collec
     for bounds in between:
         loose.update(trace for (trace,) in reader.connection.execute(_LOOSE_OF_FACETS, (*bounds, wanted)))
     found, lacking, are_few = list[Collection[int]]([loose]), set[int](), True
-    named, owners_of = reader.read(_NAMED, blocks), reader.read(OWNERS, blocks)
+    named, owners_of = reader.read(NAMED, blocks), reader.read(OWNERS, blocks)
     for (held, ends, owners), whose in zip(named, owners_of, strict=True):
         of = whose.traces
         runs = runs_of.get(held)

@@ -90,16 +90,16 @@ def _order(order: int) -> BlockColumns[Order]:
     def made(columns: tuple[bytes, bytes, bytes], block: BlockTimes) -> Order:
         return Order(columns, 0, 0) if order == BY_TRACE else Order(columns, block.least(order), block.most(order))
 
-    query = "SELECT ranks, known, places FROM json_each(?) j CROSS JOIN orders ON orders.id = j.value"
+    query = "SELECT ranks, known, places FROM json_each(?) j LEFT JOIN orders ON orders.id = j.value"
     return BlockColumns(query, made, ORDERS, order)
 
 
-_ORDERS = [_order(order) for order in range(ORDERS)]
+ORDERED = [_order(order) for order in range(ORDERS)]
 
 
 def orders_of(reader: BlockReader, blocks: Sequence[BlockTimes], order: int) -> Iterator[Order]:
     """One of each."""
-    return reader.read(_ORDERS[order], blocks)
+    return reader.read(ORDERED[order], blocks)
 
 
 def marks_of(places: Sequence[int]) -> int:

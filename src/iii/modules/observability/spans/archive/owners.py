@@ -72,6 +72,6 @@ class WantedTraces:
 
 
 OWNERS = BlockColumns(
-    "SELECT traces, counts, owners FROM json_each(?) j CROSS JOIN blocks ON blocks.id = j.value",
+    "SELECT traces, counts, owners FROM json_each(?) j LEFT JOIN blocks ON blocks.id = j.value",
     lambda columns, _: Owners(columns),
 )
