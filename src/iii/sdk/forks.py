@@ -54,24 +54,41 @@ def end_child(error: BaseException | None = None) -> NoReturn:
     the child began are waited for. As in a child of `multiprocessing`, functions of `atexit` are not run: the parent
     registered them.
     """
-    text, code = "", 0
-    if error is not None:
-        given = error.code if isinstance(error, SystemExit) else 1
-        code = given if isinstance(given, int) else 0 if given is None else 1
-        text = "" if given is None or isinstance(given, int) else shown(given)
-        if not isinstance(error, SystemExit):
-            text = traceback_text(error)
+    text, code = "", 1
     try:
         with suppress(BaseException):
+            text, code = _text_and_code(error)
             if text:
                 print(text, file=sys.stderr)
         with suppress(BaseException):
-            threading._shutdown()  # type: ignore[attr-defined]
+            _wait_for_threads()
         for stream in (sys.stdout, sys.stderr):
             with suppress(BaseException):
                 stream.flush()
     finally:
-        os._exit(code & 0xFF)
+        os._exit(code)
+
+
+def _text_and_code(error: BaseException | None) -> tuple[str, int]:
+    """Raises whatever a hostile error raises."""
+    if error is None:
+        return "", 0
+    if not isinstance(error, SystemExit):
+        return traceback_text(error), 1
+    given = error.code
+    if given is None:
+        return "", 0
+    return ("", int.__and__(given, 0xFF)) if isinstance(given, int) else (shown(given), 1)
+
+
+def _wait_for_threads() -> None:
+    with suppress(BaseException):
+        threading._shutdown()  # type: ignore[attr-defined]
+    # In a thread of a pool that has just ended the pools of the child: it must not wait for itself, and gives up
+    this = threading.current_thread()
+    while others := [each for each in threading.enumerate() if not each.daemon and each is not this]:
+        for each in others:
+            each.join()
 
 
 def runs_loop(function: Runs) -> Runs:
@@ -102,26 +119,38 @@ def _after_in_child() -> None:
     global generation
     generation += 1
     outermost = _outermost_of_callback(sys._getframe())
-    inherited = [each for each in list(open_sockets) if each.fileno() >= 0]
-    if inherited:
-        # An end of nothing instead of a closed descriptor: its number must not become another file's, and an event loop
-        # that a child inherits while it runs must be able to poll it
-        nowhere, other = socket.socketpair()
-        other.close()
-        for each in inherited:
-            os.dup2(nowhere.fileno(), each.fileno(), inheritable=False)
-        nowhere.close()
-    _left_behind.extend(inherited)
-    open_sockets.clear()
+    _cut_off()
     for worker in list(disowned):
         _left_behind.append(worker)
         worker.end_after_fork()
-        _separate(worker.loop)
+        with suppress(OSError):  # as many descriptors are open as may be
+            _separate(worker.loop)
         if outermost is not None and not worker.loop.is_closed():
             worker.loop.call_soon(end_child)  # after that turn, if nothing else ends it
     disowned.clear()
     if outermost is not None:
         _end_with(outermost)
+
+
+def _cut_off() -> None:
+    """What leads to the engine by the sockets of the parent leads nowhere."""
+    inherited = [each for each in list(open_sockets) if each.fileno() >= 0]
+    _left_behind.extend(inherited)
+    open_sockets.clear()
+    if not inherited:
+        return
+    try:
+        nowhere, other = socket.socketpair()
+    except OSError:  # as many descriptors are open as may be
+        for each in inherited:
+            os.close(each.fileno())
+        return
+    # An end of nothing instead of a closed descriptor: its number must not become another file's, and an event loop
+    # that a child inherits while it runs must be able to poll it
+    other.close()
+    for each in inherited:
+        os.dup2(nowhere.fileno(), each.fileno(), inheritable=False)
+    nowhere.close()
 
 
 def _outermost_of_callback(frame: FrameType) -> FrameType | None:

@@ -421,6 +421,118 @@ def test_attack_5_a_child_of_a_callback_ends_though_a_debugger_traces_or_no_pyth
     assert nothing_of_the_child(engine)
 
 
+HOSTILE_EXITS = """
+class Hidden(SystemExit):
+    @property
+    def code(self):
+        raise KeyboardInterrupt
+
+class Number(int):
+    def __and__(self, other):
+        raise KeyboardInterrupt
+
+class Unprintable(BaseException):
+    def __str__(self):
+        raise SystemExit(9)
+    __repr__ = __str__
+
+def ends(how):
+    child = os.fork()
+    if child == 0:
+        raise how
+    return child
+"""
+
+
+def test_attack_6_a_child_ends_though_its_error_is_hostile(engine: FakeEngine) -> None:
+    program = f"""{HOSTILE_EXITS}
+async def forks(data):
+    async def part(how):
+        return ends(how)
+
+    codes = []
+    for how in (Hidden(3), SystemExit(Number(4)), SystemExit(-1), SystemExit(Unprintable()), Unprintable()):
+        pids = await asyncio.to_thread(ends, how), await asyncio.create_task(part(how))
+        codes.append([await asyncio.to_thread(status, pid) for pid in pids])
+    return codes
+
+worker.register_function("forks", forks)
+print(worker.trigger({{"function_id": "forks"}}))
+worker.shutdown()
+"""
+    done = run_whatever(program, engine)
+    assert (done.returncode, done.stdout) == (0, "[[1, 1], [4, 4], [255, 255], [1, 1], [1, 1]]\n"), done.stderr
+
+
+@pytest.mark.parametrize("of", ["await asyncio.to_thread(begins)", "await asyncio.create_task(part())"])
+def test_attack_6_threads_that_a_child_began_are_waited_for(engine: FakeEngine, of: str) -> None:
+    run(
+        f"""
+        from concurrent.futures import ThreadPoolExecutor
+        told, tell = os.pipe()
+
+        def begins():
+            child = os.fork()
+            if child == 0:
+                ThreadPoolExecutor(1).submit(print, end="")
+                threading.Thread(target=lambda: os.read(told, 1) and os._exit(6)).start()
+            return child
+
+        async def forks(data):
+            async def part():
+                return begins()
+
+            child = {of}
+            os.write(tell, b"x")
+            return await asyncio.to_thread(status, child)
+
+        worker.register_function("forks", forks)
+        assert worker.trigger({{"function_id": "forks"}}) == 6
+        worker.shutdown()
+        """,
+        engine,
+    )
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_attack_6_a_child_is_cut_off_though_no_descriptor_is_left(engine: FakeEngine, loop: str) -> None:
+    run(
+        """
+        import resource
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+        def forks_at_the_limit():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, hard))
+            held = []
+            try:
+                while True:
+                    held.append(os.dup(2))
+            except OSError:
+                child = os.fork()
+            if child == 0:
+                refused(lambda: worker.trigger({"function_id": "child::void", "action": VOID}))
+            for each in held:
+                os.close(each)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            return child
+
+        async def forks(data):
+            async def part():
+                return forks_at_the_limit()
+
+            return await asyncio.to_thread(status, await asyncio.create_task(part()))
+
+        worker.register_function("forks", forks)
+        for _ in range(3):
+            assert worker.trigger({"function_id": "forks"}) == 0
+        worker.shutdown()
+        """,
+        engine,
+        head=LOOPS[loop] + WORKER,
+    )
+    assert nothing_of_the_child(engine)
+
+
 STEALS = """
 import random
 
