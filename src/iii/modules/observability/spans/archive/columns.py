@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
 from operator import attrgetter, itemgetter
-from secrets import randbits  # `random` may be seeded, and no edition may ever come again
 from typing import NamedTuple
 
 from iii.modules.observability.spans.archive.blocks import SHIFT, SMALL, SPANS, UNPAIRED, SpanOfBlock
@@ -25,7 +25,6 @@ _RANKS = bytes(at >> STEP for at in range(SPANS))
 _UNTOLD = "SELECT id FROM blocks WHERE id NOT IN (SELECT id FROM times) ORDER BY id DESC LIMIT 2"
 _SUMMARY = "id, spans, earliest, latest, first_end, last_end, shortest, longest, first_trace, last_trace"
 _EDITIONS = "SELECT id, edition FROM editions ORDER BY id"
-_EDITION_BITS = 62
 _start, _end, _took, _span_id = map(itemgetter, (4, 5, 6, 7))
 
 
@@ -130,7 +129,7 @@ def write_down(connection: Connection, block: int, spans: Sequence[SpanOfBlock])
         f"INSERT INTO times ({_SUMMARY}, facets, codes, roots) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (block, len(spans), *bounds, min(ids.values(), default=""), max(ids.values(), default=""), *_facets(spans)),
     )
-    connection.execute("INSERT OR REPLACE INTO editions VALUES (?, ?)", (block, randbits(_EDITION_BITS)))
+    connection.execute("INSERT OR REPLACE INTO editions VALUES (?, ?)", (block, _edition()))
     both = sorted({facet << SHIFT | owners[trace] for _, trace, facet, _, _, _, _, _ in spans})
     facets = sorted({span[2] for span in spans})
     ends = array("H", [bisect_left(both, facet + 1 << SHIFT) for facet in facets])
@@ -141,6 +140,11 @@ def write_down(connection: Connection, block: int, spans: Sequence[SpanOfBlock])
             array("H", [each & SPANS - 1 for each in both]).tobytes(),
         ),
     )  # fmt: skip
+
+
+def _edition() -> int:
+    """Never the same again, even if somebody seeds `random`."""
+    return int.from_bytes(os.urandom(8), "big") >> 2
 
 
 def _facets(spans: Sequence[SpanOfBlock]) -> tuple[bytes, bytes, bytes]:
