@@ -152,14 +152,17 @@ class EngineSignals:
         limit = threading.Timer(STOP_S + 1, self._exit)  # for a loop that is never free again
         limit.daemon = True
         limit.start()
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._stop, self._arrived_first)
+        self._on_loop(self._stop, self._arrived_first)
 
     def _hangup(self, number: int, frame: object) -> None:
         self._hung_up = True
-        if self._loop is not None and self._reload is not None:
-            with suppress(RuntimeError):  # the loop is closed: the engine has stopped
-                self._loop.call_soon_threadsafe(self._reread)
+        if self._reload is not None:
+            self._on_loop(self._reread)
+
+    def _on_loop(self, callback: Callable[..., None], *arguments: object) -> None:
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: the engine has stopped, or could not start
+                self._loop.call_soon_threadsafe(callback, *arguments)
 
     def _reread(self) -> None:
         if self._reload is not None and not self.stopping.is_set():

@@ -89,6 +89,7 @@ class Reload:
         self._strict = strict
         self._seen = None if config.path is None else _signature(config.path)  # a change while the engine starts counts
         self._lock = asyncio.Lock()
+        self._waits = False  # for the one at work
         self._tasks = TaskSet(RELOAD_FAILED)
         self.begun: Listeners[[]] = Listeners()
         self.ended: Listeners[[]] = Listeners()
@@ -112,7 +113,10 @@ class Reload:
             self._tasks.cancel()
 
     def soon(self) -> None:
-        self._tasks.spawn(self._now())
+        """One that waits reads what is there when its turn comes: more of them would only hold up a stop."""
+        if not self._waits:
+            self._waits = True
+            self._tasks.spawn(self._now())
 
     async def _now(self) -> None:
         await self.now()
@@ -120,6 +124,7 @@ class Reload:
     async def now(self) -> bool:
         """Read the file and apply it. False: nothing has changed, and the log says why."""
         async with self._lock:
+            self._waits = False
             self.begun()
             try:
                 return await self._read_and_applied()

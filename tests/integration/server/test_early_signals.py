@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -46,16 +47,19 @@ STEPS = [
     "iii.server.process._calm_collector",
 ]
 ENDS = "iii.server.supervision.Supervision.reload_ended"  # SIGTERM comes when the reload is over
+CLOSED = "selectors.EpollSelector.close"  # by an event loop of asyncio that is closed already
 STOPS = "iii.server.process.EngineServer.stop"
 
 
-def run(tmp_path: Path, *sent: str) -> tuple[int, str]:
+def run(tmp_path: Path, *sent: str, port: int = 0, loop: str = "uvloop") -> tuple[int, str]:
     """The exit code and the log."""
-    (tmp_path / "iii.yaml").write_text("workers: [{name: iii-worker-manager, config: {host: 127.0.0.1, port: 0}}]")
+    (tmp_path / "iii.yaml").write_text(
+        f"workers: [{{name: iii-worker-manager, config: {{host: 127.0.0.1, port: {port}}}}}]"
+    )
     done = subprocess.run(
         [sys.executable, "-c", ENGINE, *sent],
         cwd=tmp_path,
-        env=environment(),
+        env=environment({"III_LOOP": loop}),
         capture_output=True,
         text=True,
         timeout=scaled(60),
@@ -90,3 +94,13 @@ def test_18_L11_SIGHUP_in_the_midst_of_a_stop_changes_nothing(tmp_path: Path) ->
 def test_07_8_4_a_second_signal_ends_a_start_at_once(tmp_path: Path) -> None:
     code, log = run(tmp_path, "iii.server.process.raise_limit,SIGTERM,SIGTERM")
     assert code == -signal.SIGTERM, log
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_07_8_4_a_signal_after_a_start_that_failed_hides_not_why(tmp_path: Path, number: str) -> None:
+    """The loop is closed, and the handlers are still those of the engine."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, log = run(tmp_path, f"{CLOSED},{number}", port=taken.getsockname()[1], loop="asyncio")
+    assert code == 1, log
+    assert "is already in use" in log
+    assert "Traceback" not in log

@@ -118,6 +118,22 @@ async def test_18_s3_1_what_cannot_change_at_work_is_started_again_with_its_trig
     assert await engine.get("/hello/") == 200
 
 
+async def test_L11_hangups_that_come_at_once_are_one_reload(run: Run) -> None:
+    engine = await run(HEAD)
+    begun = list[None]()
+    engine.reload.begun.subscribe(lambda: begun.append(None))
+
+    for _ in range(100):
+        engine.reload.soon()
+    await until(lambda: bool(begun))
+    for _ in range(100):  # in the midst of one
+        engine.reload.soon()
+    await until(lambda: len(begun) == 2)
+    await engine.reload.now()  # after all that wait
+
+    assert len(begun) == 3
+
+
 async def test_07_check_46_the_order_of_keys_is_no_change(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     port = free_port()
