@@ -100,6 +100,9 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _run(options: list[str], command: str, arguments: list[str]) -> int:
+    # msgspec 0.22 loads it too, and loses a Ctrl-C meanwhile: it goes on without, and its first decoder is a SIGSEGV
+    import datetime  # noqa: F401
+
     from iii.cli.parser import CommandFailed, fail, suggestion, usage_error
 
     for name in (option.partition("=")[0] for option in options if option.startswith("-")):

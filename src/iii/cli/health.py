@@ -1,7 +1,9 @@
 """`iii health`: whether an engine is well, for people and for scripts (issue 15; 06 §13)."""
 
+from typing import Any
+
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
-from iii.cli.output import json_text
+from iii.cli.output import json_line, json_text, one_text
 from iii.cli.parser import Parser
 from iii.protocol.names import HEALTH_CHECK
 
@@ -35,7 +37,19 @@ def run(arguments: list[str]) -> int:
         print(f"{health['status']}: iii {health['version']}")
         for name, part in sorted(health["components"].items()):
             details = part["details"] or {}
-            figures = (f"{key} {value}" for key, value in details.items() if not isinstance(value, dict))
-            shown = details.get("reason") or ", ".join(figures)
-            print(f"  {name}: {part['status']}{f' ({shown})' if shown else ''}")
+            _print_part(name, part["status"], details.get("reason") or _figures(details))
+            if (archive := details.get("archive", {})).get("archive", "disabled") != "disabled":
+                _print_part("trace storage", archive["archive"], archive["last_error"] or _figures(archive))
     return 0 if health["status"] == "healthy" else 1
+
+
+def _figures(details: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{key} {json_line(value) if isinstance(value, bool) else value}"
+        for key, value in details.items()
+        if key != "archive" and value is not None
+    )
+
+
+def _print_part(name: str, status: str, more: str) -> None:
+    print(one_text(f"  {name}: {status}{f' ({more})' if more else ''}"))

@@ -66,11 +66,12 @@ class Counted:
 
 
 _AT_ONCE_TRACED = 256
-# Two digits differ within a block, in an order that fills any share of their values evenly. They lead both parts of the trace
-# id that samplers compare with their ratio, the last eight bytes and the last seven
+# Two digits differ within a block, in an order that fills any share of their values evenly. They lead the trace id, whose
+# beginning people type (`iii trace 69ef`), and both parts of it that samplers compare with their ratio, the last eight bytes
+# and the last seven
 _TWO = [f"{number * 167 & 255:02x}" for number in range(_AT_ONCE_TRACED)]
 _SPAN_ENDS = " ".join([f"<{two}-01" for two in _TWO])
-_TRACES = " ".join([f"<{two}{two}+{two}-01" for two in _TWO])
+_TRACES = " ".join([f"00-{two}<{two}{two}+{two}-01" for two in _TWO])
 
 
 class TraceIds:
@@ -108,8 +109,8 @@ class TraceIds:
             try:
                 return self.ready_traceparent()
             except IndexError:
-                digits = os.urandom(21).hex()
-                traces = _TRACES.replace("<", f"00-{digits[:16]}").replace("+", f"{digits[16:28]}-{digits[28:]}")
+                digits = os.urandom(20).hex()
+                traces = _TRACES.replace("<", digits[:14]).replace("+", f"{digits[14:26]}-{digits[26:]}")
                 self._traceparents.extend(traces.split())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -58,7 +59,10 @@ class StoreFolder:
 
     def make(self) -> None:
         """With the names of all new folders on disk. Raises OSError."""
-        missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        folders = (self.path, *self.path.parents)
+        missing = [folder for folder in folders if not folder.exists()]
+        if len(missing) < len(folders) and not (nearest := folders[len(missing)]).is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{nearest} is a file, not a folder")
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # only its owner reads it
         for folder in missing:
             sync_path(folder.parent)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,29 @@ def test_health_for_people_and_for_scripts(iii: Iii, engine: RunningEngine) -> N
     assert first.startswith("healthy: iii ")
     assert "  metrics: healthy (stored_metrics 0, points_not_shown 0)" in parts
     assert json.loads(iii("health", "--json", "--url", engine.url()).stdout)["status"] == "healthy"
+
+
+def test_health_says_why_traces_are_not_on_disk(iii: Iii, tmp_path: Path) -> None:
+    (tmp_path / "traces").touch()
+    modules = "- {name: iii-observability, config: {trace_storage: {directory: traces}}}"
+    with running_engine(tmp_path, modules) as engine:
+        engine.wait_for("traces.archive_degraded")
+        done = iii("health", "--url", engine.url())
+    first, *parts = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (1, "")
+    assert first.startswith("degraded: iii ")
+    assert "  otel: healthy (enabled true, service_name iii, exporter memory)" in parts
+    (storage,) = (part for part in parts if "trace storage" in part)
+    assert storage.startswith("  trace storage: degraded (")
+    assert storage.endswith("traces is a file, not a folder)")
+
+
+def test_health_shows_traces_on_disk(iii: Iii, tmp_path: Path) -> None:
+    modules = "- {name: iii-observability, config: {trace_storage: {directory: traces}}}"
+    with running_engine(tmp_path, modules) as engine:
+        done = iii("health", "--url", engine.url())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\n  trace storage: healthy (completeness " in done.stdout
 
 
 def test_an_engine_that_is_not_reached_is_not_well(iii: Iii) -> None:

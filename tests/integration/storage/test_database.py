@@ -179,6 +179,13 @@ async def test_a_folder_that_cannot_be_made_is_said() -> None:
         await SqliteItems(Path("/proc/iii/state")).open()
 
 
+@pytest.mark.parametrize("below", ["", "state"])
+async def test_a_file_in_the_place_of_a_folder_is_said(tmp_path: Path, below: str) -> None:
+    (tmp_path / "data").touch()
+    with pytest.raises(StartFailure, match=f"cannot use .*: {tmp_path / 'data'} is a file, not a folder"):
+        await SqliteItems(tmp_path / "data" / below).open()
+
+
 async def test_a_full_disk_fails_the_write_and_nothing_else(items: SqliteItems) -> None:
     store = Store(items)
     await store.set(A, "before", b'"x"')

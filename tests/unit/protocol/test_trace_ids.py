@@ -38,6 +38,13 @@ def test_17_4_a_sampler_takes_its_share_of_any_few_traces(share: float, digits: 
         assert abs(sum(taken[start : start + 64]) - 64 * share) <= 6
 
 
+def test_19_4_the_beginning_of_an_id_tells_the_traces_of_a_worker_apart() -> None:
+    """People type it: `iii trace 69ef`."""
+    ids = TraceIds()
+    first = {ids.traceparent()[3:5] for _ in range(256)}
+    assert len(first) == 256
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_makes_ids_of_its_own() -> None:
     ids = TraceIds()
