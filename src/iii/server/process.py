@@ -129,8 +129,9 @@ class EngineSignals:
         for number in _SIGNALS:
             signal.signal(number, self._arrived)
         if HANGUP is not None:
-            self._hung_up = came_early(HANGUP)
             signal.signal(HANGUP, self._hangup)
+            if came_early(HANGUP):  # asked afterwards: one between the two would be lost
+                self._hung_up = True
 
     def listen(self) -> None:
         """From now on, on the running loop."""

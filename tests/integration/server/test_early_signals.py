@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from iii.net.system_signals import early_signals
+from iii.server import process
 from tests.machine import scaled
 from tests.processes import environment
 
@@ -82,6 +84,18 @@ def test_18_L11_SIGHUP_in_the_midst_of_a_start_counts_once_the_engine_runs(tmp_p
     code, log = run(tmp_path, f"{step},SIGHUP", f"{ENDS},SIGTERM")
     assert code == 0, log
     assert log.count("reload.unchanged") == 1
+
+
+def test_18_L11_SIGHUP_while_its_handlers_change_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def came_early(number: int) -> bool:
+        signal.raise_signal(signal.SIGHUP)
+        return False
+
+    monkeypatch.setattr(process, "came_early", came_early)
+    reloads = list[None]()
+    with early_signals():
+        process.EngineSignals().reload_by(lambda: reloads.append(None))
+    assert reloads
 
 
 def test_18_L11_SIGHUP_in_the_midst_of_a_stop_changes_nothing(tmp_path: Path) -> None:
