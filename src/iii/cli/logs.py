@@ -6,10 +6,12 @@ import argparse
 import asyncio
 import json
 import sys
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
+from iii.cli.durations import seconds_of
 from iii.cli.parser import Parser, fail
 from iii.cli.trace_ids import LIST_LOGS, NoSuchTrace, trace_id_of, typed_trace_id, wrong_trace_id
 
@@ -24,6 +26,7 @@ examples:
   {PROGRAM}
   {PROGRAM} -f --level warn
   {PROGRAM} --worker orders --limit 20
+  {PROGRAM} --level warn --since 10m
   {PROGRAM} --trace 0af76519
   {PROGRAM} -f --json | jq .body
 
@@ -50,6 +53,12 @@ def build_parser() -> Parser:
     parser.add_argument("--worker", metavar="NAME", help="only records whose service name contains NAME")
     parser.add_argument("--trace", metavar="ID", help="only records of one trace: its id, or the beginning of it")
     parser.add_argument(
+        "--since",
+        type=seconds_of,
+        metavar="AGE",
+        help="of those there are, only those of the last AGE: 90s, 10m, 2h, 1d",
+    )
+    parser.add_argument(
         "--limit", type=int, default=_LIMIT, metavar="N", help=f"the newest N of those there are (default: {_LIMIT})"
     )
     parser.add_argument(
@@ -66,11 +75,12 @@ def run(arguments: list[str]) -> int:
     if not 0 <= options.limit <= _MOST:
         parser.error(f"--limit: expected a whole number from 0 to {_MOST}, got {options.limit}")
     wanted = _wanted(options, parser)
+    since = {} if options.since is None else {"start_time": int((time.time() - options.since) * 1000)}
     address = address_of(options, parser)
 
     from iii.cli.engine_call import asked_several
 
-    answer = asked_several(address, "logs", partial(_there, wanted=wanted, options=options))
+    answer = asked_several(address, "logs", partial(_there, wanted=wanted, since=since, options=options))
     for record in reversed(answer["logs"]):
         _show(record, options.json)
     if not (answer["logs"] or options.follow or options.trace):
@@ -98,14 +108,16 @@ def _nothing(options: argparse.Namespace, total: int) -> str:
 
     if total:
         return f"{counted(total, 'log record')} kept; --limit {options.limit} shows none of them"
-    if options.worker or options.level:
+    if options.worker or options.level or options.since is not None:
         return "No log records match; 'iii logs' shows all."
     return "No log records are kept."
 
 
-async def _there(ask: Asking, wanted: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+async def _there(
+    ask: Asking, wanted: dict[str, Any], since: dict[str, Any], options: argparse.Namespace
+) -> dict[str, Any]:
     """The records that are there; of a trace of which only the beginning was typed, `wanted` gets the whole id."""
-    answer: dict[str, Any] = await ask(LIST_LOGS, {**wanted, "limit": options.limit})
+    answer: dict[str, Any] = await ask(LIST_LOGS, {**wanted, **since, "limit": options.limit})
     if options.trace is None or answer["total"]:
         return answer
     all_of_trace = await ask(LIST_LOGS, {"trace_id": wanted["trace_id"], "limit": 0})
@@ -119,9 +131,9 @@ async def _there(ask: Asking, wanted: dict[str, Any], options: argparse.Namespac
             return answer
         if trace_id != wanted["trace_id"]:
             wanted["trace_id"] = trace_id
-            answer = await ask(LIST_LOGS, {**wanted, "limit": options.limit})
+            answer = await ask(LIST_LOGS, {**wanted, **since, "limit": options.limit})
     if not answer["total"]:
-        _say(f"trace {wanted['trace_id']} has no log records{' that match' if len(wanted) > 1 else ''}")
+        _say(f"trace {wanted['trace_id']} has no log records{' that match' if len(wanted) + len(since) > 1 else ''}")
     return answer
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from iii.modules.configuration.config import ConfigurationConfig
 from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.environment import completed
+from iii.modules.observability.metrics.webhooks import unsendable
 from iii.protocol import log_level
 from iii.protocol.limits import NAMESPACE_GRACE_MS
 from iii.protocol.start_failure import StartFailure
@@ -159,14 +160,14 @@ def _resolve(
     # stable: listeners after all that workers may ask for, then what needs them, all else as listed
     entries.sort(key=lambda entry: (entry.known.after_listeners, entry.known is WORKER_MANAGER))
     log_entry = next(entry for entry in entries if entry.known is OBSERVABILITY)
-    level = _log_level(log_entry, warnings)
+    level, log_format = _log_settings(log_entry, warnings)
     return ServerConfig(
         source=source,
         path=path,
         entries=tuple(entries),
         grace_ms=grace_ms,
         log_level=level,
-        log_format=_log_format(log_entry, warnings),
+        log_format=log_format,
         warnings=tuple(warnings),
     )
 
@@ -302,8 +303,8 @@ def _hidden_by(
     )
 
 
-def _log_level(entry: ModuleEntry, warnings: list[str]) -> str:
-    """What the block of `iii-observability` says, without the parts that make no sense (06 §11)."""
+def _log_settings(entry: ModuleEntry, warnings: list[str]) -> tuple[str, str]:
+    """Level without the parts that make no sense, and format, of the block of `iii-observability` (06 §11), which is looked at."""
     config: ObservabilityConfig = entry.config  # type: ignore[assignment]
     key, level = ("log_level", config.log_level) if config.log_level else ("level", config.level)
     warnings.extend(
@@ -311,18 +312,16 @@ def _log_level(entry: ModuleEntry, warnings: list[str]) -> str:
         "it is ignored"
         for part in log_level.parse_level(level)[2]
     )
-    return log_level.level_in_force(level)
-
-
-def _log_format(entry: ModuleEntry, warnings: list[str]) -> str:
-    """The same for the format of lines."""
-    log_format: str = entry.config.format  # type: ignore[attr-defined]
-    if log_format.strip().lower() not in log.FORMATS:
+    if config.format.strip().lower() not in log.FORMATS:
         warnings.append(
-            f"{entry.place.at('config', 'format')}: format: unknown format {shown(log_format)}, expected one of "
+            f"{entry.place.at('config', 'format')}: format: unknown format {shown(config.format)}, expected one of "
             f"{', '.join(log.FORMATS)}; the default is used"
         )
-    return log_format
+    warnings.extend(
+        f"{entry.place.at('config', 'alerts', index, 'action', 'url')}: alerts[{index}].action.url: {doubt}"
+        for index, doubt in unsendable(config.alerts)
+    )
+    return log_level.level_in_force(level), config.format
 
 
 def _with_port(entries: list[ModuleEntry], port: int, source: str, warnings: list[str]) -> list[ModuleEntry]:

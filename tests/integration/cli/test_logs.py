@@ -96,6 +96,20 @@ def test_no_records_are_said_to_be_none(iii: Iii, engine: RunningEngine, worker:
     assert iii("logs", "--url", engine.url()).stderr in ("No log records are kept.\n", "")
 
 
+def test_records_of_an_age(iii: Iii, engine: RunningEngine, worker: sdk.Worker) -> None:
+    say(worker, "a moment ago")
+    told = iii("logs", "--since", "1h", "--worker", "orders", "--url", engine.url())
+    assert "a moment ago" in told.stdout
+    nothing = iii("logs", "--since", "1ms", "--worker", "orders", "--url", engine.url())  # to start it takes longer
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert nothing.stderr == "No log records match; 'iii logs' shows all.\n"
+    wrong = iii("logs", "--since", "yesterday", "--url", engine.url())
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith(
+        "error: --since: expected a duration such as 250ms, 90s, 10m, 2h or 1d, got 'yesterday'"
+    )
+
+
 def test_the_place_in_the_source_is_for_programs(iii: Iii, engine: RunningEngine, worker: sdk.Worker) -> None:
     say(worker, "placed", data={"code.file.path": "/srv/shop.py", "code.line.number": 11, "order": 7})
     printed = iii("logs", "--worker", "orders", "--url", engine.url()).stdout

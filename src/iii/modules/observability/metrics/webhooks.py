@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 from iii.modules.observability.shown_url import shown_url
@@ -14,6 +14,8 @@ from iii.protocol.task_set import TaskSet
 
 if TYPE_CHECKING:
     from yarl import URL
+
+    from iii.modules.observability.metrics.alert_rule import AlertRule
 
 WEBHOOK_REFUSED = LogEvent(
     __name__, "alert.webhook_refused", logging.WARNING,
@@ -37,6 +39,8 @@ WORK_FAILED = LogEvent(
     do="Report it with its stack trace.",
 )  # fmt: skip
 
+_PRIVATE = "Private IP blocked"
+_REMEDIES = {_PRIVATE: "; `allow_private_hosts: true` in the action allows private hosts"}
 PAUSES_S = (1.0, 2.0)  # between attempts
 
 
@@ -123,5 +127,16 @@ def checked(text: str, allow_private_hosts: bool) -> URL:
     if address is None:
         return url
     if not allow_private_hosts and is_blocked(address):
-        raise Refused("Private IP blocked")
+        raise Refused(_PRIVATE)
     return url.with_host(str(address))
+
+
+def unsendable(rules: Iterable[AlertRule]) -> Iterator[tuple[int, str]]:
+    """Rules whose webhook is refused whatever happens, and why: as far as that can be judged without the network."""
+    for index, rule in enumerate(rules):
+        action = rule.action
+        if rule.enabled and action.type == "webhook" and action.url:
+            try:
+                checked(action.url, action.allow_private_hosts)
+            except Refused as reason:
+                yield index, f"the webhook will be refused: {reason}{_REMEDIES.get(str(reason), '')}"

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from iii.modules.observability.metrics.webhooks import Webhooks
+from iii.server import config_file
 
 Answer = Callable[[int], Awaitable[int]]
 
@@ -128,3 +130,45 @@ async def test_a_stop_ends_what_is_being_sent() -> None:
         webhooks.send("a", server.url, b"1", True)
         async with asyncio.timeout(60):
             await webhooks.stop()
+
+
+CONFIGURATION = """\
+workers:
+- name: iii-observability
+  config:
+    alerts:
+    - {name: log, metric: m, threshold: 1}
+    - name: calls fail
+      metric: iii.invocations.error
+      threshold: 1
+      action:
+        type: webhook
+        url: URL
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (
+            "http://127.0.0.1:9/?key=hidden",
+            "Private IP blocked; `allow_private_hosts: true` in the action allows private hosts",
+        ),
+        ("https://10.1/x", "Private IP blocked; `allow_private_hosts: true` in the action allows private hosts"),
+        ("https://1.2.3.4.5/", "not an address"),
+    ],
+)
+def test_16_6_a_webhook_that_will_be_refused_is_warned_of_at_the_start(tmp_path: Path, url: str, reason: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIGURATION.replace("URL", url))
+    (doubt,) = config_file.load(path, environment={}).warnings
+    assert doubt == (
+        f"{path}:11: workers[0] (iii-observability): alerts[1].action.url: the webhook will be refused: {reason}"
+    )
+
+
+@pytest.mark.parametrize("url", ["https://hooks.example/alerts", "http://127.0.0.1/, allow_private_hosts: true"])
+def test_16_6_another_webhook_is_not_warned_of(tmp_path: Path, url: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIGURATION.replace("URL", url.replace(", ", "\n        ")))
+    assert config_file.load(path, environment={}).warnings == ()
