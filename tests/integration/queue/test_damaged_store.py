@@ -60,9 +60,14 @@ def written(path: Path, jobs: int) -> Path:
     return path
 
 
+class _Clock(LoopClock):
+    def advance(self, seconds: float) -> None:
+        """Time passes by itself. A connection whose worker took long to connect is paused for a turn, which comes."""
+
+
 class House:
     def __init__(self, folder: Path, kind: dict[str, Any]) -> None:
-        clock: Any = LoopClock(asyncio.get_running_loop())
+        clock: Any = _Clock(asyncio.get_running_loop())
         self.engine = MemoryEngine(clock, modules=[EngineFunctions], spawn=asyncio.ensure_future)
         adapter = {"name": "builtin", "config": {"store_method": "file_based", "file_path": str(folder)}}
         config = msgspec.convert({"queue_configs": {"q": kind}, "adapter": adapter}, QueueConfig)
