@@ -32,6 +32,15 @@ async def test_03_check_52_a_port_that_is_taken_ends_the_start(site: Site) -> No
     assert f"address 127.0.0.1:{site.http.port} is already in use" in str(error.value)
 
 
+async def test_a_socket_that_is_closed_before_it_is_served_is_an_error_and_does_not_end_the_process(site: Site) -> None:
+    closed = socket.create_server(("127.0.0.1", 0))
+    served = server.HttpServer(site.http.application, site.http.application.clients, closed, 1000, 10)
+    closed.close()
+    served.start()
+    with pytest.raises(OSError, match="the listening socket is closed"):
+        await served.stop(60)
+
+
 async def test_what_cannot_be_served_leaves_no_port(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """The port is open before anything is there that could serve it."""
 

@@ -133,19 +133,17 @@ class Http(Module):
         bound = await listen(config.host, config.port)
         self.port = port_of(bound[0])
         with handed_over(bound):
-            return self._serving(bound, config)
+            servers = self._made(bound, config)
+        return _begun(servers)
 
-    def _serving(self, bound: list[socket.socket], config: HttpConfig) -> list[HttpServer]:
+    def _made(self, bound: list[socket.socket], config: HttpConfig) -> list[HttpServer]:
         from iii.modules.http.server import HttpServer  # loads granian, which an engine without this port does not need
 
         share = max(1, http_connections() // len(bound))
         clients, idle_timeout = self.application.clients, config.idle_timeout
-        servers = [
+        return [
             HttpServer(self.application, clients, each, idle_timeout, share, self._times, self._tls) for each in bound
         ]
-        for server in servers:
-            server.start()
-        return servers
 
     async def renew(self) -> None:
         if self._tls is not None and await self._tls.renew():
@@ -155,7 +153,7 @@ class Http(Module):
     def _succeed(self, config: HttpConfig) -> None:
         """Other servers take over the sockets: one has its certificate for life."""
         left = self._servers
-        self._servers = self._serving([server.another_socket() for server in left], config)
+        self._servers = _begun(self._made([server.another_socket() for server in left], config))
         for server in left:
             self._retired.spawn(server.retire())
 
@@ -260,6 +258,12 @@ class Http(Module):
 
     def sources(self) -> Iterator[EventSource]:
         yield self._observed.source
+
+
+def _begun(servers: list[HttpServer]) -> list[HttpServer]:
+    for server in servers:
+        server.start()
+    return servers
 
 
 def _identity(route: Route[Endpoint]) -> str | None:

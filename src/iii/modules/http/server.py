@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import time
@@ -218,6 +219,8 @@ class _Embedded(Embedded):
                 self._held.close()
 
     def _init_shared_socket(self) -> None:
+        if self._listening.fileno() < 0:  # granian would end the process
+            raise OSError(errno.EBADF, "the listening socket is closed")
         self._ssp = None
         self._sfd = self._listening.detach()  # type: ignore[assignment]  # granian closes it
         self._shd = SocketHolder(self._sfd, False, BACKLOG)  # type: ignore[assignment,call-arg]
