@@ -177,9 +177,7 @@ def _end_with(outermost: FrameType) -> None:
     One turn would be too much: the loop calls what was ready in the parent a second time, and reads the parent's sockets and
     what is to wake the parent, which then never wakes again. A trace is the only way to be told of it, whatever the loop.
     """
-    if (
-        outermost.f_code is _after_in_child.__code__
-    ):  # nothing of Python has forked, and hooks of others are still to be called
+    if outermost.f_code is _after_in_child.__code__:  # no code of Python has forked; hooks of others are still to come
         return
     if sys.gettrace() is not None:  # a debugger's
         return
