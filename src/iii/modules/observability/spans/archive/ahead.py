@@ -18,8 +18,8 @@ from iii.modules.observability.spans.archive.owners import OWNERS
 from iii.storage.items import StoreError
 from iii.storage.transactions import Connection, Done, ReadError, Work
 
-FIRST_S = 0.5  # until the engine has started
-_PAUSE_S = 0.005  # from one step to the next: others want the processor too
+FIRST_S = 0.25  # until the engine has started
+_PAUSE_S = 0.002  # from one step to the next: others want the processor too
 _AT_ONCE = 32  # columns of blocks in one step: a millisecond
 COLUMNS: list[BlockColumns[Any]] = [
     TIMES, FACETS, ORDERED[BY_DURATION], OWNERS, NAMED, *PAIRS, ORDERED[BY_TRACE], ORDERED[BY_START], ORDERED[BY_END],

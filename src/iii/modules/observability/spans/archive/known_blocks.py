@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from iii.protocol.limits import MIB
 from iii.storage.transactions import Connection
 
-_MOST_BYTES = 32 * MIB  # those of about a million spans; of larger stores a part is known, the rest is read each time
+_MOST_BYTES = 96 * MIB  # those of about a million spans; of larger stores a part is known, the rest is read each time
 _ENTRY_BYTES = 700  # about, beside what was read
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from iii.modules.observability.spans.archive.columns import TimesReader, count_o
 from iii.modules.observability.spans.archive.firsts import ToldPage
 from iii.modules.observability.spans.archive.masks import Asked, Condition
 from iii.modules.observability.spans.archive.matches import Blocks, Matches
-from iii.modules.observability.spans.archive.named import OF_FACETS, traces_named
+from iii.modules.observability.spans.archive.named import OF_FACETS, OF_RANGE, traces_named, traces_of
 from iii.modules.observability.spans.archive.orders import ALL
 from iii.modules.observability.spans.archive.told import PAGES, ToldSpans
 from iii.modules.observability.spans.row import Common
@@ -210,16 +210,15 @@ def _by_traces(
     connection.create_function("of_traces", 1, traces.__contains__)
 
     def of_facets(facets: Sequence[int]) -> int:
-        return sum(trace in traces for (trace,) in connection.execute(OF_FACETS, (json.dumps(facets),)))
+        return sum(map(traces.__contains__, traces_of(connection, OF_FACETS, json.dumps(facets))))
 
     def count(facets: Sequence[int]) -> int:
         unwanted = [facet for facet in commons if facet not in set(facets)] if len(facets) < len(commons) else []
         if not _are_few(connection, unwanted):
             return of_facets(facets)
         total = blocks.count_of(traces)
-        for first, last in blocks.between(blocks.sealed):
-            found = connection.execute("SELECT trace FROM spans WHERE id BETWEEN ? AND ?", (first, last))
-            total += sum(trace in traces for (trace,) in found)
+        for bounds in blocks.between(blocks.sealed):
+            total += sum(map(traces.__contains__, traces_of(connection, OF_RANGE, *bounds)))
         return total - of_facets(unwanted)
 
     conditions: tuple[Condition, ...] = (("of_traces(s.trace)", ()),)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
-from functools import cached_property
 
 from iii.modules.observability.spans.archive.codes import Codes
 from iii.modules.observability.spans.archive.known_blocks import BlockColumns
@@ -23,6 +22,7 @@ class Owners:
         traces: each once.
         counts: of spans, for each of those.
         codes: by place in the block: which of them; where no span is, none.
+        run: from this one on each trace is the next one: those that began in the block; there may be none.
     """
 
     def __init__(self, columns: tuple[bytes, bytes, bytes]) -> None:
@@ -30,14 +30,15 @@ class Owners:
         self.traces = array("q", traces)
         self.counts: Sequence[int] = memoryview(counts).cast("H")
         self.codes = Codes(owners[::2] if len(self.traces) < _BYTE else owners)
+        self.run = _run(self.traces)
 
-    @cached_property
-    def run(self) -> int:
-        """From this one on each trace is the next one: those that began in the block; there may be none."""
-        traces, last = self.traces, len(self.traces) - 1
-        first = bisect_left(range(max(last, 0)), traces[last] - last, key=lambda at: traces[at] - at) if traces else 0
-        is_run = traces and traces[first:] == array("q", range(traces[first], traces[last] + 1))
-        return first if is_run else len(traces)
+
+def _run(traces: array[int]) -> int:
+    last = len(traces) - 1
+    if last < 0:
+        return 0
+    first = bisect_left(range(last), traces[last] - last, key=lambda at: traces[at] - at)
+    return first if traces[first:] == array("q", range(traces[first], traces[last] + 1)) else len(traces)
 
 
 class WantedTraces:
