@@ -99,7 +99,7 @@ class Observability(Module):
         self.watched = WatchedSpans(engine, self.spans)
         self.metrics = MetricRoom(engine, self.config, self.signals, self.spans.durations)
         WorkerGauges(engine, self.signals)
-        self.logs = LogRoom(engine, self.config, self.signals)
+        self.logs = LogRoom(engine, self.config, self.signals, self.watched.deliveries)
         self._observed_log = ObservedLog(engine, self.logs.triggers)
         self.ingest = Ingest(engine, self.config, self.signals)
         self.export: Export | None = None

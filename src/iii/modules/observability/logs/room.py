@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from iii.engine.clock import Timer
     from iii.engine.engine import Engine
     from iii.modules.observability.config import ObservabilityConfig
+    from iii.modules.observability.watched.deliveries import Deliveries
 
 SWEEP_S = 60.0
 _NUMBERS = {"trace": 1, "debug": 5, "info": 9, "warn": 13, "error": 17}
@@ -46,13 +47,13 @@ def log_resource(config: ObservabilityConfig, environ: Mapping[str, str]) -> Res
 class LogRoom:
     """All that happens to log records."""
 
-    def __init__(self, engine: Engine, config: ObservabilityConfig, signals: Signals) -> None:
+    def __init__(self, engine: Engine, config: ObservabilityConfig, signals: Signals, deliveries: Deliveries) -> None:
         self._engine = engine
         self._config = config
         self._signals = signals
         self._store = LogStore(config.logs_max_count, engine.clock.time_ms() * 1_000)
         self._console = LogConsole(engine)
-        self.triggers = LogTriggers(engine)
+        self.triggers = LogTriggers(engine, deliveries)
         self._capture: LogCapture | None = None
         self._sweep_due: Timer | None = None
         self._resource = log_resource(config, os.environ)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from iii.engine.owner import Owner
     from iii.engine.ownership import Key
     from iii.modules.observability.logs.store import StoredLog
+    from iii.modules.observability.watched.deliveries import Deliveries
 
 DELIVERIES_CUT = LogEvent(
     __name__, "log.deliveries_cut", logging.WARNING, "Log records not delivered to a function: they come too fast",
@@ -94,8 +95,10 @@ class LogTriggers:
     itself that a delivery causes, or that are about a target, reach no function.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, deliveries: Deliveries) -> None:
+        """`deliveries` of spans: a record of one of their traces stays within it, or its handler's spans would be told again."""
         self._engine = engine
+        self._deliveries = deliveries
         self._targets: dict[str, LogTarget] = {}  # by id of the binding
         self._reached: dict[str, frozenset[Key]] = {}  # by trace: the functions that have had it
         self._waiting: deque[WaitingRecord] = deque()
@@ -174,11 +177,12 @@ class LogTriggers:
         if not target.may(engine.clock.now()):
             self._count((target,))
             return
-        trace_id = record.trace_id if record.reached else None
+        watched = record.trace_id in self._deliveries
+        trace_id = record.trace_id if record.reached or watched else None
         self.context = trace_id, span_id = trace_id or secrets.token_hex(16), secrets.token_hex(8)
         try:
             self._remember(trace_id, target.key)
-            target.fire(engine, record.payload, Trace(f"00-{trace_id}-{span_id}-01"))
+            target.fire(engine, record.payload, Trace(f"00-{trace_id}-{span_id}-{'00' if watched else '01'}"))
         finally:
             self.context = None
 

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from iii.engine.invocation import Trace
 from iii.engine.observing.source import EventSource
 from iii.engine.schema import late_schema
 from iii.modules.observability.records import Span
-from iii.modules.observability.tracing.ids import new_span_id, new_trace_id
 from iii.modules.observability.watched.targets import OwnSpans
 
 if TYPE_CHECKING:
@@ -19,8 +17,7 @@ if TYPE_CHECKING:
     from iii.modules.observability.spans.row import Row
     from iii.modules.observability.spans.traces import Traces
     from iii.modules.observability.steps import Steps
-
-_REMEMBERED = 1_000  # traces of deliveries, one a tick: longer than any span is late
+    from iii.modules.observability.watched.deliveries import Deliveries
 
 _encode = msgspec.json.Encoder().encode
 
@@ -28,14 +25,14 @@ _encode = msgspec.json.Encoder().encode
 class ObservedSpans:
     """The host of `observability::on-span`. What deliveries cause is told to no observer, as with triggers."""
 
-    def __init__(self, wanted: Callable[[], None]) -> None:
+    def __init__(self, wanted: Callable[[], None], deliveries: Deliveries) -> None:
         """`wanted` hears that there are observers, or none any more."""
         self.source = EventSource(
             "observability::on-span", "A span has ended.", request_format=late_schema(Span), host=self
         )
         self._wanted = wanted
         self._targets: dict[str, str] = {}  # of active observers
-        self._deliveries: dict[str, None] = {}  # their traces
+        self._deliveries = deliveries
 
     def __len__(self) -> int:
         return len(self._targets)
@@ -56,11 +53,7 @@ class ObservedSpans:
 
     def tell(self, rows: Sequence[Row], traces: Traces) -> Steps[None]:
         """Those that have ended, one after the other; nobody waits for the targets."""
-        trace_id = new_trace_id()
-        if len(self._deliveries) >= _REMEMBERED:
-            del self._deliveries[next(iter(self._deliveries))]
-        self._deliveries[trace_id] = None
-        trace = Trace(f"00-{trace_id}-{new_span_id()}-00")  # not sampled: it need not be kept either
+        trace = self._deliveries.begin()
         own = OwnSpans(traces, set(self._targets.values()))
         for row in rows:
             if self._counts(row, own):

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from iii.engine.builtin import builtin
 from iii.modules.observability.watched.activity import SpanActivity
+from iii.modules.observability.watched.deliveries import Deliveries
 from iii.modules.observability.watched.observed import ObservedSpans
 from iii.modules.observability.watched.streams import LiveStreams
 from iii.modules.observability.watched.triggers import TraceTriggers
@@ -30,15 +31,20 @@ class FollowInput(Struct):
 
 
 class WatchedSpans:
-    """Triggers and live streams; the store tells of spans only while there are any."""
+    """Triggers and live streams; the store tells of spans only while there are any.
+
+    Attributes:
+        deliveries: the traces that these begin.
+    """
 
     def __init__(self, engine: Engine, kept: KeptSpans) -> None:
         self._kept = kept
         self._signals = kept.signals
-        self._triggers = TraceTriggers(engine)
+        self.deliveries = Deliveries()
+        self._triggers = TraceTriggers(engine, self.deliveries)
         self._streams = LiveStreams(engine, kept.collapse)
         self._activity = SpanActivity(engine, kept, self._look)
-        self._observed = ObservedSpans(self._wanted)
+        self._observed = ObservedSpans(self._wanted, self.deliveries)
         self.source = self._observed.source
         self.trigger_type = self._triggers.trigger_type
 

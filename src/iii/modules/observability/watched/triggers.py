@@ -11,10 +11,8 @@ from msgspec import Meta, Struct
 from iii.engine.bindings import config_for_builtin
 from iii.engine.config_members import warn_of_unknown_members
 from iii.engine.firing import fire_if
-from iii.engine.invocation import Trace
 from iii.engine.schema import late_schema
 from iii.engine.trigger_types import TriggerType
-from iii.modules.observability.tracing.ids import new_span_id, new_trace_id
 from iii.modules.observability.watched.targets import OwnSpans
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -26,9 +24,9 @@ if TYPE_CHECKING:
     from iii.modules.observability.spans.row import Common, Row
     from iii.modules.observability.spans.traces import Traces
     from iii.modules.observability.steps import Steps
+    from iii.modules.observability.watched.deliveries import Deliveries
 
 _STATUSES = ("ok", "error", "unset")
-_REMEMBERED = 10_000  # traces of deliveries
 _ROWS = 16  # looked at in one step
 
 _encode = msgspec.json.Encoder().encode
@@ -63,10 +61,10 @@ class TraceTriggers:
     that watch each other are called for ever.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, deliveries: Deliveries) -> None:
         self._engine = engine
         self._watchers: dict[str, _Watcher] = {}  # by id of the binding
-        self._deliveries: dict[str, None] = {}  # their traces
+        self._deliveries = deliveries
 
     def __len__(self) -> int:
         return len(self._watchers)
@@ -124,10 +122,5 @@ class TraceTriggers:
         return not (internal_root or row.trace_id in self._deliveries or row in own)
 
     def _call(self, binding: Binding, trace_ids: Collection[str]) -> None:
-        trace_id = new_trace_id()
-        if len(self._deliveries) >= _REMEMBERED:
-            del self._deliveries[next(iter(self._deliveries))]
-        self._deliveries[trace_id] = None
         payload = _encode(TraceTriggerCall(trace_ids=sorted(trace_ids)))
-        trace = Trace(f"00-{trace_id}-{new_span_id()}-00")  # not sampled: it need not be kept either
-        fire_if(self._engine.router, self._engine.clock, binding, payload, trace)
+        fire_if(self._engine.router, self._engine.clock, binding, payload, self._deliveries.begin())

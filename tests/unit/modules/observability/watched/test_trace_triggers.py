@@ -171,3 +171,19 @@ def test_without_a_store_nothing_fires() -> None:
     setting.take(span("a"))
     assert setting.told() == []
     setting.engine.drop_all_workers()
+
+
+def test_06_check_53_a_trace_trigger_and_a_log_trigger_do_not_fire_each_other_for_ever(setting: Setting) -> None:
+    """What the handler of spans logged called the handler of records in a new trace, whose spans called the former, and so on."""
+    setting.watcher.bind("t", "trace", "f")
+    setting.watcher.bind("u", "log", "g")
+    setting.take(span("a"))
+    assert setting.told() == [["t"]]
+    traceparent = setting.calls()[0]["traceparent"]
+    setting.watcher.call("engine::log::info", {"message": "of the handler"}, traceparent=traceparent)
+    setting.clock.advance(0)
+    (delivered,) = setting.calls("g")
+    _, trace_id, parent, flags = delivered["traceparent"].split("-")
+    assert (trace_id, flags) == (traceparent.split("-")[1], "00")
+    setting.take(span("b", parent, trace=trace_id, name="anything"))
+    assert setting.told() == [["t"]]
