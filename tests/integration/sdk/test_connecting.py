@@ -55,6 +55,15 @@ def test_08_check_03_the_doors_are_what_they_seem() -> None:
         assert method.__doc__
 
 
+def test_errors_of_python_name_the_public_class(worker: iii.Worker) -> None:
+    with pytest.raises(TypeError, match=r"^Worker\.trigger\(\) missing 1 required positional argument: 'request'"):
+        worker.trigger()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^Worker\.shutdown\(\) takes 1 positional argument"):
+        worker.shutdown(1)  # type: ignore[call-arg]
+    with pytest.raises(AttributeError, match=r"^'Worker' object has no attribute 'trigr'"):
+        worker.trigr  # type: ignore[attr-defined]  # noqa: B018
+
+
 def test_08_check_04_an_unreachable_engine_gives_a_worker_that_goes_on_trying(
     connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -70,7 +70,9 @@ def test_08_s9_1_a_time_out_tells_of_a_connection_lost_meanwhile_and_of_a_call_t
     pending.complete("answered", ANSWER)
     pending.add(BlockedThread("f", "after"))
     lost = str(pending.timed_out(50, "f", "before"))
-    assert re.search(r"timed out after 50ms: the connection .* was lost 0\.\d s before; whether the function ran is unknown", lost)
+    assert re.search(
+        r"timed out after 50ms: the connection .* was lost 0\.\d s before; whether the function ran is unknown", lost
+    )
     assert pending.timed_out(50, "f", "after").message == "invocation timed out after 50ms"
     pending.connected = lambda: False
     not_sent = pending.timed_out(50, "f", "after").message
