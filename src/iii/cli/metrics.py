@@ -3,6 +3,7 @@
 from typing import Any
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
+from iii.cli.metric_rows import HEAD, metric_rows
 from iii.cli.output import counted, json_text, one_text, print_table
 from iii.cli.parser import Parser
 from iii.protocol.names import LIST_METRICS
@@ -18,7 +19,8 @@ columns:
   METRIC     metric that workers sent within the last hour
   TYPE       gauge, counter, updowncounter, histogram or summary
   VALUE      of its latest point; of histograms and summaries how many values, and their mean
-  SERVICE    service of the worker that sent it"""
+  SERVICE    service of the worker that sent it
+  SERIES     of several series or copies of a worker, what tells this one from the others; its age if that is above 5 minutes"""
 
 
 def build_parser() -> Parser:
@@ -72,18 +74,7 @@ def _print(found: dict[str, Any]) -> None:
         ordered = sorted(calls["by_function"].items(), key=lambda row: (-row[1], row[0]))
         rows = [[name, str(count), str(failed.get(name) or "")] for name, count in ordered]
         print_table(["FUNCTION", "CALLS", "ERRORS"], rows)
-    latest = {(each["name"], each["service_name"]): each for each in found["sdk_metrics"]}
-    if latest:
+    if rows := metric_rows(found["sdk_metrics"], found["timestamp"] * 1_000_000):
         print()
-        rows = [[name, each["metric_type"], _value(each), service] for (name, service), each in sorted(latest.items())]
-        print_table(["METRIC", "TYPE", "VALUE", "SERVICE"], rows)
-
-
-def _value(metric: dict[str, Any]) -> str:
-    if not metric["data_points"]:
-        return "-"
-    point = metric["data_points"][-1]
-    if metric["metric_type"] in ("histogram", "summary"):
-        mean = point["sum"] / point["count"] if point["count"] else 0
-        return f"{point['count']} values, mean {mean:.6g} {metric['unit']}".rstrip()
-    return f"{point['value']:.10g} {metric['unit']}".rstrip()
+        columns = len(HEAD) if any(row[-1] for row in rows) else len(HEAD) - 1
+        print_table(HEAD[:columns], [row[:columns] for row in rows])

@@ -240,9 +240,12 @@ class InvocationTimeout(InvocationError, TimeoutError):
 
     code = "TIMEOUT"
 
-    def __init__(self, timeout_ms: int, function_id: str | None = None, invocation_id: str | None = None) -> None:
+    def __init__(
+        self, timeout_ms: int, function_id: str | None = None, invocation_id: str | None = None, *, why: str = ""
+    ) -> None:
+        message = f"invocation timed out after {timeout_ms}ms"
         super().__init__(
-            message=f"invocation timed out after {timeout_ms}ms", function_id=function_id, invocation_id=invocation_id
+            message=f"{message}: {why}" if why else message, function_id=function_id, invocation_id=invocation_id
         )
 
 

@@ -5,6 +5,7 @@ import weakref
 from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Protocol
 
 from msgspec import Struct
@@ -52,6 +53,7 @@ class BlockedThread:
 
 
 LONGEST_WAIT_S = LONGEST_TIMEOUT_MS / 1000  # a thread cannot wait without end for a lock with a timeout
+_UNKNOWN = "whether the function ran is unknown"
 ON_LOOP = "Cannot call sync SDK methods from the event loop thread. Use async handler methods instead."
 
 
@@ -113,11 +115,14 @@ class PendingCalls:
     Attributes:
         ended: whether every call is refused.
         take: the waiter of an invocation id, from now on for nobody else; to be called with None for want of one.
+        connected: whether there is a connection, for the text of time-outs.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[str, Waiter] = {}
         self.take = self._waiting.pop  # a call of C
+        self._lost: dict[str, float] = {}  # calls that waited when a connection was lost → when, as `monotonic` has it
+        self.connected: Callable[[], bool] = lambda: True
         self._refusal: Refusal | None = None
         self.ended = False
         self.begin_ids()
@@ -157,9 +162,23 @@ class PendingCalls:
         waiter.complete(outcome)
         return True
 
+    def connection_lost(self) -> None:
+        """Those that wait now may have been forgotten by the engine, which only their time-outs will tell."""
+        now, before = monotonic(), self._lost
+        self._lost = {each: before.get(each, now) for each in list(self._waiting)}  # of threads, too: copied at once
+
     def time_out(self, waiter: Waiter, timeout_ms: int) -> None:
         """End one call whose time is over, unless its answer came first."""
-        self.complete(waiter.invocation_id, InvocationTimeout(timeout_ms, waiter.function_id, waiter.invocation_id))
+        self.complete(waiter.invocation_id, self.timed_out(timeout_ms, waiter.function_id, waiter.invocation_id))
+
+    def timed_out(self, timeout_ms: int, function_id: str, invocation_id: str) -> InvocationTimeout:
+        """The error of a call that was not answered in time, with what the connection has to do with that."""
+        lost_at, why = self._lost.pop(invocation_id, None), ""
+        if lost_at is not None:
+            why = f"the connection to the engine was lost {monotonic() - lost_at:.1f} s before; {_UNKNOWN}"
+        elif not self.connected():
+            why = "it was not sent, because there is no connection to the engine"
+        return InvocationTimeout(timeout_ms, function_id, invocation_id, why=why)
 
     def end(self, refusal: Refusal) -> None:
         """Refuse every call, now and from now on; the first reason stays."""

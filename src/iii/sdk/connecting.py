@@ -17,6 +17,7 @@ from iii.sdk.event_loop import new_loop
 from iii.sdk.options import InitOptions, checked_options
 from iii.sdk.other_loop import run_there
 from iii.sdk.process_end import end_by_sigterm, leave, serve_on_after_main, told_to_end
+from iii.sdk.seen_as import seen_as
 from iii.sdk.worker import Worker
 
 LOOP_INTERRUPTED = LogEvent(
@@ -56,6 +57,7 @@ def register_worker(address: str | None = None, options: InitOptions | None = No
     return worker
 
 
+@seen_as("Worker")
 class _ThreadedWorker(Worker):
     """A worker with a loop on a thread of its own."""
 

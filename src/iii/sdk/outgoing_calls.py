@@ -55,7 +55,9 @@ class OutgoingCalls:
     ) -> None:
         """`spans` makes the span around a call; None: nobody traces."""
         self.pending = PendingCalls()
+        self.pending.connected = lambda: connection.connected
         connection.offline.waits = self.pending.waits
+        connection.lost = self.pending.connection_lost
         self._spans = spans
         self._connection = connection
         self._room = Room(connection.backlog, self.pending)
@@ -159,7 +161,7 @@ class OutgoingCalls:
         finally:
             self.pending.forget(prepared.invocation_id)
         if outcome is None:
-            raise InvocationTimeout(prepared.timeout_ms, prepared.function_id, prepared.invocation_id)
+            raise self.pending.timed_out(prepared.timeout_ms, prepared.function_id, prepared.invocation_id)
         return result_of(outcome, prepared)
 
     async def call_async(self, request: TriggerRequest, returns: Any = Any) -> Any:

@@ -58,5 +58,6 @@ class Room:
         self._pending.raise_if_ended()
         left_ms = call.timeout_ms - int((time.monotonic() - begun) * 1000)
         if not relieved or left_ms <= 0:
-            raise InvocationTimeout(call.timeout_ms, call.function_id, call.invocation_id or None)
+            why = "it was not sent, because the engine is not reading"
+            raise InvocationTimeout(call.timeout_ms, call.function_id, call.invocation_id or None, why=why)
         return left_ms

@@ -21,6 +21,7 @@ from iii.sdk.leaving import Leaving
 from iii.sdk.observe_declarations import ObserveDeclarations
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput, required
+from iii.sdk.seen_as import seen_as
 from iii.sdk.shared_data import StateScope, StreamGroup
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from iii.sdk.registrar import Registrar
 
 
+@seen_as("Worker")
 class Worker(CallMethods, EventDeclarations, ObserveDeclarations, Leaving):
     """One worker: made by `register_worker` or `connect_worker`."""
 

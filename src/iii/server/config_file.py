@@ -14,6 +14,7 @@ from iii.modules.observability.environment import completed
 from iii.modules.observability.metrics.webhooks import unsendable
 from iii.protocol import log_level
 from iii.protocol.limits import NAMESPACE_GRACE_MS
+from iii.protocol.log_sources import unknown_sources
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.suggestion import did_you_mean, nearest
 from iii.server import catalogue, document, log
@@ -311,6 +312,9 @@ def _log_settings(entry: ModuleEntry, warnings: list[str]) -> tuple[str, str]:
         f"{entry.place.at('config', key)}: {key}: unknown level {shown(part)}, expected one of {', '.join(log_level.LEVELS)}; "
         "it is ignored"
         for part in log_level.parse_level(level)[2]
+    )
+    warnings.extend(
+        f"{entry.place.at('config', key)}: {key}: nothing logs under {source}" for source in unknown_sources(level)
     )
     if config.format.strip().lower() not in log.FORMATS:
         warnings.append(

@@ -11,6 +11,7 @@ from typing import Any
 from iii.protocol.messages import Enqueue
 from iii.sdk.decorator_form import with_known_options
 from iii.sdk.requests import TriggerRequest
+from iii.sdk.seen_as import seen_as
 from iii.sdk.shared_data import StateScope, StreamGroup
 from iii.sdk.type_form import Result, TypeForm
 from iii.sdk.worker import Worker
@@ -27,6 +28,7 @@ DEADLINE_S = 5.0
 _LONGEST_S = 100 * 366 * 86_400  # of one step of the clock: a time of day has four digits for its year
 
 
+@seen_as("TestEngine")
 class TestEngine(Life, Orders):
     """An engine with your apps, for one test: ``with TestEngine(app) as engine:``.
 

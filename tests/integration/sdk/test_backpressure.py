@@ -69,7 +69,7 @@ def test_core_16_P5_void_calls_wait_for_an_engine_that_does_not_read_and_all_arr
 
     with pytest.raises(iii.InvocationTimeout):
         asyncio.run(worker.trigger_async(call(sent, timeout_ms=50)))
-    with pytest.raises(iii.InvocationTimeout):
+    with pytest.raises(iii.InvocationTimeout, match="not sent, because the engine is not reading"):
         worker.trigger({"function_id": "waits too", "timeout_ms": 50})
 
     reading(engine, connection, lambda underlying: underlying.resume_reading())

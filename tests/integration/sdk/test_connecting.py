@@ -55,6 +55,15 @@ def test_08_check_03_the_doors_are_what_they_seem() -> None:
         assert method.__doc__
 
 
+def test_errors_of_python_name_the_public_class(worker: iii.Worker) -> None:
+    with pytest.raises(TypeError, match=r"^Worker\.trigger\(\) missing 1 required positional argument: 'request'"):
+        worker.trigger()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^Worker\.shutdown\(\) takes 1 positional argument"):
+        worker.shutdown(1)  # type: ignore[call-arg]
+    with pytest.raises(AttributeError, match=r"^'Worker' object has no attribute 'trigr'"):
+        worker.trigr  # type: ignore[attr-defined]  # noqa: B018
+
+
 def test_08_check_04_an_unreachable_engine_gives_a_worker_that_goes_on_trying(
     connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -235,7 +244,7 @@ def test_08_check_12_calls_made_without_a_connection_are_sent_later_the_newest_t
 def test_a_call_that_waits_for_the_connection_is_answered_and_one_that_gave_up_is_not_sent(connect: Connect) -> None:
     port = free_port()
     worker = connect(f"ws://127.0.0.1:{port}", connect_timeout_ms=1)
-    with pytest.raises(iii.InvocationTimeout):
+    with pytest.raises(iii.InvocationTimeout, match="it was not sent, because there is no connection"):
         worker.trigger({"function_id": "late", "timeout_ms": 10})
     answers: list[object] = []
     caller = threading.Thread(target=lambda: answers.append(worker.trigger({"function_id": "patient"})))
@@ -249,6 +258,26 @@ def test_a_call_that_waits_for_the_connection_is_answered_and_one_that_gave_up_i
     finally:
         worker.shutdown()
         engine.stop()
+
+
+def test_08_s9_1_a_call_whose_connection_is_lost_says_so_when_its_time_is_over(
+    engine: FakeEngine, worker: iii.Worker
+) -> None:
+    request: iii.TriggerRequest = {"function_id": "f", "payload": 1, "timeout_ms": 2000}
+
+    async def in_a_coroutine() -> None:
+        await worker.trigger_async(request)
+
+    with ThreadPoolExecutor() as threads:
+        calls = [threads.submit(worker.trigger, request), threads.submit(lambda: asyncio.run(in_a_coroutine()))]
+        started = worker.start(request)
+        first = engine.connection()
+        engine.wait(lambda: len(first.of("invokefunction", function_id="f")) == 3, "the calls")
+        first.reset()
+        errors = [each.exception() for each in (*calls, threads.submit(started.result))]
+    for error in errors:
+        assert isinstance(error, iii.InvocationTimeout)
+        assert "the connection to the engine was lost" in str(error)
 
 
 def test_results_of_handlers_that_outlive_their_connection_are_sent_on_the_next(

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import re
 import sys
 import threading
 import uuid
@@ -59,6 +60,23 @@ def test_core_12_all_calls_are_ended_at_once_and_every_later_one() -> None:
     with pytest.raises(iii.ClientShutdown):
         pending.raise_if_ended()
     assert len(pending) == 0
+
+
+def test_08_s9_1_a_time_out_tells_of_a_connection_lost_meanwhile_and_of_a_call_that_was_not_sent() -> None:
+    pending = PendingCalls()
+    for name in ("before", "answered"):
+        pending.add(BlockedThread("f", name))
+    pending.connection_lost()
+    pending.complete("answered", ANSWER)
+    pending.add(BlockedThread("f", "after"))
+    lost = str(pending.timed_out(50, "f", "before"))
+    assert re.search(
+        r"timed out after 50ms: the connection .* was lost 0\.\d s before; whether the function ran is unknown", lost
+    )
+    assert pending.timed_out(50, "f", "after").message == "invocation timed out after 50ms"
+    pending.connected = lambda: False
+    not_sent = pending.timed_out(50, "f", "after").message
+    assert not_sent == "invocation timed out after 50ms: it was not sent, because there is no connection to the engine"
 
 
 async def test_a_future_that_was_cancelled_takes_no_answer() -> None:

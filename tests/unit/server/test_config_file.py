@@ -241,6 +241,12 @@ def test_06_check_58_a_wrong_member_of_an_alert_is_named(load: Load) -> None:
     assert "threshold" in mistake(load, without)
 
 
+def test_06_s11_a_level_for_an_unknown_source_is_a_warning(load: Load) -> None:
+    config = load("workers: [{name: iii-observability, config: {level: 'info,iii.enginee=debug,iii.server=warn'}}]")
+    place = "config.yaml:1: workers[0] (iii-observability)"
+    assert config.warnings == (f"{place}: level: nothing logs under 'iii.enginee', did you mean 'iii.engine'?",)
+
+
 def test_06_s5_1_log_level_is_an_older_name_of_level(load: Load) -> None:
     assert load("workers: [{name: iii-observability, config: {log_level: debug}}]").log_level == "debug"
 

@@ -132,6 +132,7 @@ class Metric(Struct, omit_defaults=True, gc=False):
         delta: its numbers are what came since the one before.
         starts: of each point, when what it counts began, 0 if unknown; for export only.
         exponential: of each point of a histogram that came as an exponential one; for export only.
+        service_instance_id: of its resource, in what is kept without that; "" if it has none.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Metric(Struct, omit_defaults=True, gc=False):
     delta: bool = False
     starts: list[int] = []
     exponential: list[ExponentialBuckets] = []
+    service_instance_id: str = ""
 
 
 class Scraped(NamedTuple):

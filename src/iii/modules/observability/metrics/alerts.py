@@ -16,12 +16,14 @@ from iii.modules.observability.metrics.alert_texts import ask_for_rules, needs_t
 from iii.modules.observability.metrics.alert_values import AlertValue
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import is_builtin_id
+from iii.protocol.quoted import shortened
 
 if TYPE_CHECKING:
     from iii.engine.clock import Timer
     from iii.engine.engine import Engine
     from iii.modules.observability.metrics.store import MetricStore
     from iii.modules.observability.metrics.webhooks import Webhooks
+    from iii.protocol.errors import InvocationError
 
 ALERT_TRIGGERED = LogEvent(
     __name__, "alert.triggered", logging.WARNING, "Alert triggered",
@@ -33,6 +35,11 @@ FUNCTION_REFUSED = LogEvent(
     "alert function target rejected; built-in/internal function ids cannot be invoked as alert actions",
     means="The `path` of an alert's action is a function of the engine.",
     do="Name a function of a worker, which may call the engine's.",
+)  # fmt: skip
+FUNCTION_FAILED = LogEvent(
+    __name__, "alert.function_failed", logging.WARNING, "Alert not delivered: its function failed",
+    means="The function of an alert's action is not registered, or failed; it is not called again for this alert.",
+    do="Register the function, in namespace `default`, or correct `path` of the action; else look at the worker that has it.",
 )  # fmt: skip
 
 EVERY_S = 10.0
@@ -184,7 +191,16 @@ class Alerts:
         elif is_builtin_id(action.path or ""):
             FUNCTION_REFUSED(alert=alert.name, function=action.path)
         else:
-            self._engine.router.call(action.path or "", None, _encode({**body, "firing": True}))
+            self._tell(alert.name, action.path or "", _encode({**body, "firing": True}))
+
+    def _tell(self, alert: str, function_id: str, body: bytes) -> None:
+        """Call the function of an action, however long it takes; a failure is logged, as there is no other caller to hear of it."""
+
+        def ended(result: bytes | None, error: InvocationError | None) -> None:
+            if error is not None:
+                FUNCTION_FAILED(alert=alert, function=function_id, code=error.code, reason=shortened(error.message))
+
+        self._engine.router.call(function_id, None, body, ended)
 
 
 def _row(rule: AlertRule) -> dict[str, Any]:

@@ -78,6 +78,7 @@ class SdkMetric(Struct):
     timestamp_unix_nano: Annotated[int, Meta(description="When it arrived.")]
     instrumentation_scope_name: str | UnsetType = UNSET
     instrumentation_scope_version: str | UnsetType = UNSET
+    service_instance_id: Annotated[str | UnsetType, Meta(description="Which copy of the service sent it.")] = UNSET
 
 
 class Percentiles(Struct):

@@ -135,6 +135,11 @@ class MetricStore:
 
 def _stored(metric: Metric) -> StoredMetric:
     hidden = metric.resource or metric.delta or metric.starts or metric.exponential
-    shown = msgspec.structs.replace(metric, resource={}, delta=False, starts=[], exponential=[]) if hidden else metric
+    shown = metric
+    if hidden:
+        instance = metric.resource.get("service.instance.id", "")
+        shown = msgspec.structs.replace(
+            metric, service_instance_id=instance, resource={}, delta=False, starts=[], exponential=[]
+        )
     numbers = tuple(point.value for point in metric.data_points if type(point) is NumberPoint)
     return StoredMetric(metric.name, metric.timestamp_unix_nano, metric.metric_type, numbers, _encode(shown))

@@ -24,6 +24,10 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [vars(record).get("fields", {}) for record in caplog.records if record.levelno == logging.WARNING]
 
 
+def not_delivered(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [fields for fields in warnings(caplog) if "alert" in fields or "function" in fields]
+
+
 def test_06_check_54_an_alert_has_a_state_and_a_cooldown() -> None:
     engine = engine_with({"name": "busy", "metric": "iii.invocations.total"})
     for _ in range(11):
@@ -97,6 +101,41 @@ def test_06_check_57_a_function_gets_seven_keys() -> None:
         "alert": "a", "metric": "m", "value": 11.0, "threshold": 10.0, "operator": "GreaterThan",
         "timestamp": engine.clock.time_ms(), "firing": True,
     }  # fmt: skip
+
+
+def test_16_s6_an_alert_whose_function_is_not_registered_is_named_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = engine_with({"name": "a", "metric": "m", "action": {"type": "function", "path": "ops::pge"}})
+    engine.take(engine.metric("m", 11))
+    assert len(engine.ask("alerts::evaluate")["triggered_alerts"]) == 1
+    assert not_delivered(caplog) == [
+        {
+            "alert": "a", "function": "ops::pge", "code": "function_not_found",
+            "reason": "Function ops::pge not found in namespace default",
+        }
+    ]  # fmt: skip
+
+
+def test_16_s6_an_alert_whose_function_fails_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    engine = engine_with({"name": "a", "metric": "m", "action": {"type": "function", "path": "ops::page"}})
+    pager = engine.engine.connect(functions=["ops::page"])
+    engine.take(engine.metric("m", 11))
+    engine.ask("alerts::evaluate")
+    (call,) = pager.invocations()
+    pager.answer(call, error={"code": "no_signal", "message": "The pager is off"})
+    assert not_delivered(caplog) == [
+        {"alert": "a", "function": "ops::page", "code": "no_signal", "reason": "The pager is off"}
+    ]
+
+
+def test_16_s6_an_alert_whose_function_answers_is_not_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    engine = engine_with({"name": "a", "metric": "m", "action": {"type": "function", "path": "ops::page"}})
+    pager = engine.engine.connect(functions=["ops::page"])
+    engine.take(engine.metric("m", 11))
+    engine.ask("alerts::evaluate")
+    pager.answer(pager.invocations()[0], None)
+    assert not_delivered(caplog) == []
 
 
 @pytest.mark.parametrize(

@@ -96,10 +96,13 @@ def test_06_check_43_percentiles_need_five_values(values: int) -> None:
         assert "percentiles" not in row
 
 
+RESOURCE = {"service.name": "shop", "service.instance.id": "copy-1"}
+
+
 def test_a_metric_is_answered_as_it_arrived_without_its_resource() -> None:
     engine = EngineWithMetrics()
     engine.take(
-        engine.metric("iii.worker.memory.rss", 84.0, resource={"service.name": "shop"}, instrumentation_scope_name="s"),
+        engine.metric("iii.worker.memory.rss", 84.0, resource=RESOURCE, instrumentation_scope_name="s"),
         engine.histogram("h", HistogramPoint(2, 3.0, [1, 1], [10.0], None, 2.0, [], 5)),
     )
     first, second = engine.ask("metrics::list")["sdk_metrics"]
@@ -107,6 +110,7 @@ def test_a_metric_is_answered_as_it_arrived_without_its_resource() -> None:
         "name": "iii.worker.memory.rss", "description": "", "unit": "1", "metric_type": "gauge",
         "data_points": [{"value": 84.0, "attributes": [["worker.id", "w"]], "timestamp_unix_nano": 5}],
         "service_name": "shop", "timestamp_unix_nano": engine.clock.time_ms() * MS_NS, "instrumentation_scope_name": "s",
+        "service_instance_id": "copy-1",
     }  # fmt: skip
     assert second["data_points"] == [
         {
