@@ -16,7 +16,7 @@ from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
 from iii.engine.observing.source import EventSource
 from iii.engine.trigger_types import TriggerType
-from iii.modules.observability.config import AT_ONCE, ObservabilityConfig, effective_exporter
+from iii.modules.observability.config import AT_ONCE, ObservabilityConfig, effective_exporter, shows_pending
 from iii.modules.observability.export.export import Export
 from iii.modules.observability.export.settings import export_settings
 from iii.modules.observability.ingest.ingest import Ingest
@@ -34,6 +34,7 @@ from iii.modules.observability.settings_line import log_settings
 from iii.modules.observability.signals import Signals
 from iii.modules.observability.spans.functions import TraceFunctions
 from iii.modules.observability.spans.kept import KeptSpans
+from iii.modules.observability.tracing.running_calls import RunningCalls
 from iii.modules.observability.tracing.tracing import Tracing
 from iii.modules.observability.watched.room import WatchedSpans
 from iii.protocol.log_event import LogEvent
@@ -110,6 +111,8 @@ class Observability(Module):
         self.ingest = Ingest(engine, self.config, self.signals)
         self.export: Export | None = None
         self.tracing = Tracing(engine, self.config, self.signals, os.environ)
+        if shows_pending(self.config):
+            RunningCalls(engine.roster, engine.clock, self.signals, self.config.service_name, self.spans.forget)
 
     def part(self, kind: Callable[..., object]) -> object:
         """The rooms are there already."""

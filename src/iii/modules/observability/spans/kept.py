@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -130,6 +130,15 @@ class KeptSpans:
         yield from self.settled()
         if self.store is not None:
             self.store.watch = self._watching
+
+    def forget(self, places: Iterable[tuple[str, str]]) -> None:
+        """Nobody will end these pending spans, by the ids of trace and span."""
+        if self.store is not None:
+            self._engine.turns.go(self._forgotten(self.store, places))
+
+    def _forgotten(self, store: SpanStore, places: Iterable[tuple[str, str]]) -> Iterator[None]:
+        yield from self.settled()
+        yield from store.forget(places)
 
     def clear(self) -> Iterator[None]:
         """Keep nothing of what arrived before; the steps give the memory back."""

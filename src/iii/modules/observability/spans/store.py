@@ -127,9 +127,25 @@ class SpanStore:
         """Steps that drop pending spans that began before then, in nanoseconds."""
         for row in list(self._pending):
             if row in self._pending and row.start < before:
-                self._leave(row)
-                self._gone += 1
+                self._forget(row)
             yield
+        self._tidy()
+
+    def forget(self, places: Iterable[tuple[str, str]]) -> Iterator[None]:
+        """Steps that drop those of some spans, by the ids of trace and span, that are still pending."""
+        for trace_id, span_id in places:
+            row = self.traces.row(trace_id, span_id)
+            if row is not None and row.pending:
+                self._forget(row)
+            yield
+        self._tidy()
+
+    def _forget(self, row: Row) -> None:
+        self._leave(row)
+        self._gone += 1
+
+    def _tidy(self) -> None:
+        """Places of rows that are not kept any more."""
         if self._gone > self.count:
             self._rows = deque(row for row in self._rows if row.kept)
             self._held = deque(row for row in self._held if row.kept)
