@@ -8,7 +8,8 @@ from iii.modules.observability.records import Span
 
 Index = Annotated[int, Meta(ge=0)]
 Milliseconds = Annotated[int, Meta(ge=0)]
-Pairs = list[list[str]]
+Pairs = Annotated[list[list[str]], Meta(max_length=32)]
+"""Each is looked for in every span: with thousands, a question works for minutes."""
 
 Archiving = Literal["disabled", "healthy", "degraded"]
 Completeness = Literal["complete", "partial", "unknown"]
@@ -47,8 +48,12 @@ class TracesListInput(Struct):
         str | None, Meta(description="`start_time` (default), `duration`, `service_name` or `name`.")
     ] = None
     sort_order: Annotated[str | None, Meta(description="`asc` (default); anything else is descending.")] = None
-    attributes: Annotated[Pairs | None, Meta(description="Pairs of key and value that one span has.")] = None
-    exclude_attributes: Annotated[Pairs | None, Meta(description="Pairs: a span with any of them is left out.")] = None
+    attributes: Annotated[Pairs | None, Meta(description="Pairs of key and value that one span has, 32 at most.")] = (
+        None
+    )
+    exclude_attributes: Annotated[
+        Pairs | None, Meta(description="Pairs, 32 at most: a span with any of them is left out.")
+    ] = None
     include_internal: Annotated[bool | None, Meta(description="Calls of the engine's own functions too.")] = None
     search_all_spans: Annotated[
         bool | None,

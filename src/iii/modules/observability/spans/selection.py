@@ -17,6 +17,8 @@ from iii.modules.observability.spans.signs import CommonPairs
 from iii.modules.observability.spans.wanted import HavingPair, WantedRows
 
 _MS = 1_000_000
+_MOST_SPANS = 2**53  # of an offset or limit; more do not fit where they are counted
+_MOST_NS = 2.0**65  # that nothing takes
 TRACES_OF_PREFIX = 1_000  # that one request finds
 
 
@@ -28,8 +30,8 @@ class Selection:
     """
 
     def __init__(self, request: TracesListInput, now: int) -> None:
-        self.offset = 0 if request.offset is None else request.offset
-        self.limit = 100 if request.limit is None else request.limit
+        self.offset = 0 if request.offset is None else min(request.offset, _MOST_SPANS)
+        self.limit = 100 if request.limit is None else min(request.limit, _MOST_SPANS)
         self.traces = request.trace_ids if request.trace_id is None else [request.trace_id]
         self.prefix = request.trace_prefix if self.traces is None else None
         self.everywhere = bool(request.search_all_spans)
@@ -38,8 +40,8 @@ class Selection:
         self.name = (request.name or "").lower()
         self.pairs = _pairs(request.attributes)
         self.excluded = _pairs(request.exclude_attributes)
-        self.shortest = None if request.min_duration_ms is None else request.min_duration_ms * _MS
-        self.longest = None if request.max_duration_ms is None else request.max_duration_ms * _MS
+        self.shortest = _nanoseconds(request.min_duration_ms)
+        self.longest = _nanoseconds(request.max_duration_ms)
         self.now = now
         self.sort_by = request.sort_by
         self.key = KEYS.get(request.sort_by, _by_start)(now)
@@ -96,6 +98,11 @@ class Selection:
 
 def _pairs(pairs: Pairs | None) -> list[tuple[str, str]]:
     return [(pair[0], pair[1]) for pair in pairs or () if len(pair) == 2]
+
+
+def _nanoseconds(milliseconds: float | None) -> float | None:
+    """As many as a column can be compared with."""
+    return None if milliseconds is None else max(min(milliseconds * _MS, _MOST_NS), -_MOST_NS)
 
 
 def _timed(selection: Selection) -> Timed | None:

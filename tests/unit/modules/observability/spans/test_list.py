@@ -94,6 +94,26 @@ def test_06_check_26_durations_are_inclusive_and_a_pending_span_ends_now(world: 
         assert slowest == ["pending", "exact", "short"][:limit]
 
 
+def test_06_7_4_numbers_beyond_all_spans_and_durations_list_what_they_say(world: EngineWithSpans) -> None:
+    world.take(span("a"), span("b", trace="t2"))
+    for more in (2**53 + 1, 2**63 - 1, 2**63, 2**64, 10**30):
+        assert world.listed(limit=more) == world.listed(limit=more, sort_by="duration") == ["a", "b"]
+        assert world.listed(offset=more, limit=more) == []
+        assert world.listed(offset=1, limit=more, sort_order="desc") == ["a"]
+    for longer in (1e303, 1e308):
+        assert world.listed(min_duration_ms=longer) == world.listed(max_duration_ms=-longer) == []
+        assert world.listed(max_duration_ms=longer) == world.listed(min_duration_ms=-longer) == ["a", "b"]
+
+
+@pytest.mark.parametrize("member", ["attributes", "exclude_attributes"])
+def test_06_7_4_a_list_looks_for_32_pairs_at_most(world: EngineWithSpans, member: str) -> None:
+    pairs = [["a", str(number)] for number in range(33)]
+    assert world.ask("list", **{member: pairs[:32]})["total"] == 0
+    error = world.call("list", {member: pairs})["error"]
+    assert error["code"] == "deserialization_error"
+    assert error["message"].endswith(f"Expected `array` of length <= 32 - at `$.{member}`")
+
+
 def test_06_check_27_texts_match_in_any_case_and_in_part(world: EngineWithSpans) -> None:
     world.take(span("a", name="visible-root", status="error", service_name="Shop"), span("b", trace="t2", name="other"))
     assert world.listed(name="VISIBLE") == ["a"]
