@@ -3,7 +3,7 @@
 from typing import Any
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
-from iii.cli.output import counted, json_text, one_text, print_table
+from iii.cli.output import counted, figure, json_text, one_text, print_table
 from iii.cli.parser import Parser
 from iii.protocol.names import LIST_METRICS
 
@@ -85,5 +85,5 @@ def _value(metric: dict[str, Any]) -> str:
     point = metric["data_points"][-1]
     if metric["metric_type"] in ("histogram", "summary"):
         mean = point["sum"] / point["count"] if point["count"] else 0
-        return f"{point['count']} values, mean {mean:.6g} {metric['unit']}".rstrip()
-    return f"{point['value']:.10g} {metric['unit']}".rstrip()
+        return f"{point['count']} values, mean {figure(mean)} {metric['unit']}".rstrip()
+    return f"{figure(point['value'])} {metric['unit']}".rstrip()
