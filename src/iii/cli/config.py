@@ -135,8 +135,10 @@ def _print_rows(rows: list[OptionRow], as_json: bool) -> int:
     if as_json:
         print(json_text([row._asdict() for row in rows], sort_keys=False))
     else:
-        cells = [[row.module, row.key, json_line(row.value), row.origin] for row in rows]
-        print_table(["MODULE", "KEY", "VALUE", "ORIGIN"], cells)
+        cells = [[row.module, row.key, row.origin, json_line(row.value)] for row in rows]
+        print_table(
+            ["MODULE", "KEY", "ORIGIN", "VALUE"], cells
+        )  # values last: a list may be long, and would widen every line
     return 0
 
 

@@ -7,12 +7,14 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
 from iii.cli.durations import seconds_of
 from iii.cli.parser import Parser, fail
+from iii.cli.services import LOOKED_AT, no_service
 from iii.cli.trace_ids import LIST_LOGS, NoSuchTrace, trace_id_of, typed_trace_id, wrong_trace_id
 
 if TYPE_CHECKING:
@@ -81,11 +83,14 @@ def run(arguments: list[str]) -> int:
     from iii.cli.engine_call import asked_several
 
     answer = asked_several(address, "logs", partial(_there, wanted=wanted, since=since, options=options))
+    show = partial(_show, as_json=options.json, with_trace=not options.trace)
     for record in reversed(answer["logs"]):
-        _show(record, options.json)
-    if not (answer["logs"] or options.follow or options.trace):
+        show(record)
+    if hint := answer.get("hint"):
+        _say(hint)
+    elif not (answer["logs"] or options.follow or options.trace):
         _say(_nothing(options, answer["total"]))
-    return asyncio.run(_follow(address, wanted, answer["cursor"], options.json)) if options.follow else 0
+    return asyncio.run(_follow(address, wanted, answer["cursor"], show)) if options.follow else 0
 
 
 def _wanted(options: argparse.Namespace, parser: Parser) -> dict[str, Any]:
@@ -118,6 +123,9 @@ async def _there(
 ) -> dict[str, Any]:
     """The records that are there; of a trace of which only the beginning was typed, `wanted` gets the whole id."""
     answer: dict[str, Any] = await ask(LIST_LOGS, {**wanted, **since, "limit": options.limit})
+    if options.worker and not answer["total"]:
+        newest = (await ask(LIST_LOGS, {"limit": LOOKED_AT}))["logs"]
+        answer["hint"] = no_service("log records", options.worker, newest)
     if options.trace is None or answer["total"]:
         return answer
     all_of_trace = await ask(LIST_LOGS, {"trace_id": wanted["trace_id"], "limit": 0})
@@ -137,7 +145,7 @@ async def _there(
     return answer
 
 
-async def _follow(address: Address, asked: dict[str, Any], cursor: int, as_json: bool) -> int:
+async def _follow(address: Address, asked: dict[str, Any], cursor: int, show: Callable[[dict[str, Any]], None]) -> int:
     """Each record once, whatever its time says; an engine that is away is waited for."""
     from iii import InvocationError, InvocationTimeout, RegistrationRejected, connect_worker
     from iii.cli.command_worker import worker_options
@@ -160,7 +168,7 @@ async def _follow(address: Address, asked: dict[str, Any], cursor: int, as_json:
                 if answer["missed"]:
                     _say(f"{answer['missed']} records were forgotten before they could be read")
                 for record in answer["logs"]:
-                    _show(record, as_json)
+                    show(record)
     except RegistrationRejected as error:
         return fail(f"the engine at {masked(address.url)} refused this command: {error}")
     except InvocationError as error:
@@ -176,23 +184,29 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _show(record: dict[str, Any], as_json: bool) -> None:
+def _show(record: dict[str, Any], as_json: bool, with_trace: bool) -> None:
     from iii.cli.output import json_line
 
-    print(json_line(record) if as_json else line(record), flush=True)
+    print(json_line(record) if as_json else line(record, with_trace=with_trace), flush=True)
 
 
-def line(record: dict[str, Any], *, details: bool = False) -> str:
+def line(record: dict[str, Any], *, details: bool = False, with_trace: bool = False) -> str:
     """One record for people; a stack trace stands below it.
 
     Args:
         details: whether the place in the source that wrote it is shown: it is longer than what was written.
+        with_trace: whether the id of its trace is shown, for `iii trace`: not where all have the same.
     """
     from iii.protocol.log_line import moment, one_line
 
     attributes = dict(record["attributes"])
     at = moment((record["timestamp_unix_nano"] or record["observed_timestamp_unix_nano"]) / 1e9)
     part = attributes.pop("service.name", None)
+    for key in ("trace_id", "span_id"):  # Node clients repeat them
+        if attributes.get(key) == record.get(key):
+            attributes.pop(key, None)
+    if with_trace and record.get("trace_id"):
+        attributes["trace_id"] = record["trace_id"]
     names = " ".join(str(name) for name in (record["service_name"], part) if name)
     trace = str(attributes.get("stacktrace", ""))
     own = record.get("instrumentation_scope_name") == "tracing"

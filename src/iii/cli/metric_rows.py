@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from iii.cli.durations import duration_text
+from iii.cli.output import figure
 
 HEAD = ("METRIC", "TYPE", "VALUE", "SERVICE", "SERIES")
 
@@ -73,5 +74,5 @@ def _told(series: _Series, same: set[tuple[str, str]], now_ns: int) -> str:
 def _value(metric: Mapping[str, Any], point: Mapping[str, Any]) -> str:
     if metric["metric_type"] in ("histogram", "summary"):
         mean = point["sum"] / point["count"] if point["count"] else 0
-        return f"{point['count']} values, mean {mean:.6g} {metric['unit']}".rstrip()
-    return f"{point['value']:.10g} {metric['unit']}".rstrip()
+        return f"{point['count']} values, mean {figure(mean)} {metric['unit']}".rstrip()
+    return f"{figure(point['value'])} {metric['unit']}".rstrip()

@@ -46,6 +46,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
+def figure(value: float) -> str:
+    """As many digits as mean something: a quotient has sixteen."""
+    return f"{value:.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+
+
 def served_by(worker: object, copies: int) -> str:
     """`shop (2 copies)`: the worker, and how many serve together; `-` if none does."""
     name = str(worker or "-")

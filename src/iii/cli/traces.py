@@ -6,11 +6,12 @@ import argparse
 import time
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
 from iii.cli.durations import duration_text, milliseconds_of, seconds_of
 from iii.cli.parser import Parser
+from iii.cli.services import LOOKED_AT, no_service
 from iii.cli.trace_ids import LIST_TRACES
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def build_parser() -> Parser:
         help="the slowest first; only those that took at least MS, if given (250, 250ms, 1.5s)",
     )  # fmt: skip
     parser.add_argument("--errors", action="store_true", help="only traces in which a span failed")
-    parser.add_argument("--worker", metavar="NAME", help="only traces that a service whose name contains NAME began")
+    parser.add_argument(
+        "--worker", metavar="NAME", help="only traces with a span of a service whose name contains NAME"
+    )
     parser.add_argument("--name", metavar="TEXT", help="only traces with a span whose name contains TEXT")
     parser.add_argument(
         "--attribute",
@@ -83,38 +86,69 @@ def run(arguments: list[str]) -> int:
     from iii.cli.engine_call import asked_several
     from iii.cli.output import json_text, print_table
 
-    rows, errors = asked_several(address, "traces", partial(_found, options=options))
+    rows, errors, hint = asked_several(address, "traces", partial(_found, options=options))
     if options.json:
         print(json_text(rows))
     elif rows:
         head = ["TRACE", "STARTED", "DURATION", "ERRORS", "SERVICE", "NAME"]
         print_table(head, [_cells(row, errors[row["trace_id"]]) for row in rows])
     else:
-        print(_nothing(options))
+        print(hint or _nothing(options))
     return 0
 
 
-async def _found(ask: Asking, options: argparse.Namespace) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """First spans, and how many spans of each of their traces failed."""
+class _Found(NamedTuple):
+    """First spans, how many spans of each of their traces failed, and why there are none, if that is known."""
+
+    rows: list[dict[str, Any]]
+    errors: Counter[str]
+    hint: str | None
+
+
+async def _found(ask: Asking, options: argparse.Namespace) -> _Found:
     everywhere: dict[str, Any] = {"search_all_spans": True, "include_internal": True, "sort_order": "desc"}
-    request: dict[str, Any] = {"limit": options.limit, "sort_order": "desc", "include_internal": options.all}
+    request: dict[str, Any] = {"limit": options.limit * 2, "sort_order": "desc", "include_internal": options.all}
     if options.since is not None:
         request["start_time"] = everywhere["start_time"] = int((time.time() - options.since) * 1000)
-    narrowing: list[dict[str, Any]] = [{"name": options.name}] if options.name else []
-    narrowing += [{"attributes": [pair.split("=", 1)]} for pair in options.attribute]
-    narrowing += [{"status": "error"}] if options.errors else []
-    for each in narrowing:
+    for each in _narrowing(options):
         known = {"trace_ids": request["trace_ids"]} if "trace_ids" in request else {}
         answer = await ask(LIST_TRACES, {**everywhere, **each, **known, "limit": _LOOKED_AT})
         request["trace_ids"] = list(dict.fromkeys(row["trace_id"] for row in answer["spans"]))
-    if options.worker:
-        request["service_name"] = options.worker
     if options.slow is not None:
         request |= {"sort_by": "duration", "min_duration_ms": options.slow}
     rows = (await ask(LIST_TRACES, request))["spans"]
+    if incomplete := [
+        row["trace_id"] for row in rows if row["parent_span_id"]
+    ]:  # the first span may be beyond the limit
+        whole = {"trace_ids": incomplete, "include_internal": options.all, "limit": _LOOKED_AT}
+        rows += (await ask(LIST_TRACES, whole))["spans"]
+    rows = _one_of_each(rows)[: options.limit]
+    if not rows:
+        newest = (await ask(LIST_TRACES, {**everywhere, "limit": LOOKED_AT}))["spans"] if options.worker else []
+        return _Found([], Counter(), no_service("traces", options.worker or "", newest))
     failed = {**everywhere, "status": "error", "trace_ids": [row["trace_id"] for row in rows], "limit": _LOOKED_AT}
-    spans = (await ask(LIST_TRACES, failed))["spans"] if rows else []
-    return rows, Counter(row["trace_id"] for row in spans)
+    spans = (await ask(LIST_TRACES, failed))["spans"]
+    return _Found(rows, Counter(row["trace_id"] for row in spans), None)
+
+
+def _narrowing(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """What some span of each trace has to be; not one span all of it."""
+    return [
+        *([{"service_name": options.worker}] if options.worker else []),
+        *([{"name": options.name}] if options.name else []),
+        *({"attributes": [pair.split("=", 1)]} for pair in options.attribute),
+        *([{"status": "error"}] if options.errors else []),
+    ]
+
+
+def _one_of_each(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A trace that is not complete yet has several spans without a known parent: the one that began first counts."""
+    first: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        other = first.setdefault(row["trace_id"], row)
+        if row["start_time_unix_nano"] < other["start_time_unix_nano"]:
+            first[row["trace_id"]] = row
+    return list(first.values())
 
 
 def _cells(row: dict[str, Any], errors: int) -> list[str]:

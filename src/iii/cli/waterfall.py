@@ -13,7 +13,8 @@ from iii.cli.durations import duration_text
 from iii.cli.output import counted, one_text
 from iii.protocol.log_line import moment
 
-_BAR = 32  # characters, at least
+_BAR = 32  # characters, in a file
+_NARROW_BAR = 12  # at least, on a terminal that is too narrow for the names
 _WIDTH = 120  # of a file
 _SERVICE = 20
 _DEEPEST = 30  # levels that are told apart by their indent
@@ -99,8 +100,9 @@ class Waterfall:
         if not sys.stdout.isatty():
             return name, service, _BAR
         width = shutil.get_terminal_size((_WIDTH, 24)).columns
-        name = max(min(name, width - service - _BAR - 20), 16)
-        return name, service, max(width - name - service - 20, 8)
+        room = width - service - 20
+        name = max(min(name, room - _NARROW_BAR), 16)
+        return name, service, max(room - name, 8)
 
     def _row(self, line: _Line, widths: tuple[int, int, int]) -> str:
         name, service, bar = widths

@@ -12,6 +12,7 @@ from iii.protocol.start_failure import StartFailure
 from iii.server.config_file import ModuleEntry
 from iii.server.part import QUIET_S, Part, placed
 from iii.server.plan import Plan
+from iii.server.takes_effect import takes_effect
 
 NOT_TAKEN_BACK = LogEvent(
     __name__, "reload.not_taken_back", logging.ERROR, "Module does not run any more: a reload failed, and so did the return to its old settings",
@@ -27,7 +28,7 @@ class Commit:
 
     Attributes:
         parts: what runs now; changed in place.
-        later: entries whose new settings count at the next start of the engine, each with the module's name.
+        later: settings that count at the next start of the engine, each with the module's name, or modules alone.
     """
 
     def __init__(self, engine: Engine, parts: list[Part]) -> None:
@@ -83,7 +84,7 @@ class Commit:
             return
         self._undo.append((old, lambda: part.module.adjust(old.config)))
         if how is Adjusted.ENGINE:
-            self.later.append(entry.instance)
+            self.later += _waiting(old, entry)
             self._kept.add(part)
 
     async def _replace(self, part: Part, entry: ModuleEntry) -> None:
@@ -151,3 +152,15 @@ class Commit:
             await undo()
         except Exception as error:
             NOT_TAKEN_BACK(error, module=entry.instance, reason=str(error))
+
+
+def _waiting(old: ModuleEntry, new: ModuleEntry) -> list[str]:
+    """The options that differ and have to wait, or the module if none of them is known to."""
+    names = zip(new.config.__struct_fields__, new.config.__struct_encode_fields__, strict=True)
+    found = [
+        f"{key} of {new.instance}"
+        for field, key in names
+        if getattr(old.config, field) != getattr(new.config, field)
+        and takes_effect(new.instance, key) is Adjusted.ENGINE
+    ]
+    return found or [new.instance]

@@ -166,7 +166,7 @@ class Reload:
         commit = Commit(self._engine, self._parts)
         await commit.run(todo)
         module_entries.attach(self._parts, self.soon, self._lock.locked)
-        later = [*commit.later, *_of_the_process(self._config, config)]
+        later = dict.fromkeys((*commit.later, *_of_the_process(self._config, config)))
         if later:
             RESTART_NEEDED(settings=", ".join(later))
         if todo.is_empty:

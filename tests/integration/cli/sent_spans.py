@@ -10,7 +10,11 @@ import aiohttp
 import iii as sdk
 
 SECOND = 10**9
-SHOP = {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]}
+
+
+def service(name: str) -> dict[str, Any]:
+    """Whose spans or records they are."""
+    return {"attributes": attributes(service__name=name)}
 
 
 def attributes(**values: str) -> list[dict[str, Any]]:
@@ -20,7 +24,7 @@ def attributes(**values: str) -> list[dict[str, Any]]:
 def sent(
     trace: str, span: str, parent: str = "", name: str = "work", at_ms: float = 0, took_ms: float = 1, **members: Any
 ) -> dict[str, Any]:
-    """A span that began so long after a moment ten seconds ago."""
+    """A span of the service `shop`, or another one, that began so long after a moment ten seconds ago."""
     start = time.time_ns() // SECOND * SECOND - 10 * SECOND + int(at_ms * 1e6)
     times = {"startTimeUnixNano": str(start), "endTimeUnixNano": str(start + int(took_ms * 1e6))}
     return {"traceId": trace, "spanId": span, "parentSpanId": parent, "name": name, **times, **members}
@@ -50,13 +54,19 @@ def take(url: str, *spans: dict[str, Any], logs: tuple[dict[str, Any], ...] = ()
 
 async def _send(url: str, spans: list[dict[str, Any]], logs: list[dict[str, Any]]) -> None:
     frames = (
-        [b"LOGS" + json.dumps({"resourceLogs": [{"resource": SHOP, "scopeLogs": [{"logRecords": logs}]}]}).encode()]
+        [
+            b"LOGS"
+            + json.dumps(
+                {"resourceLogs": [{"resource": service("shop"), "scopeLogs": [{"logRecords": logs}]}]}
+            ).encode()
+        ]
         if logs
         else []
     )
-    frames.append(
-        b"OTLP" + json.dumps({"resourceSpans": [{"resource": SHOP, "scopeSpans": [{"spans": spans}]}]}).encode()
-    )
+    of_services = [
+        {"resource": service(span.pop("service", "shop")), "scopeSpans": [{"spans": [span]}]} for span in spans
+    ]
+    frames.append(b"OTLP" + json.dumps({"resourceSpans": of_services}).encode())
     async with aiohttp.ClientSession() as browser, browser.ws_connect(url + "/otel") as socket:
         for frame in frames:
             await socket.send_bytes(frame)

@@ -70,9 +70,10 @@ def test_records_are_printed_oldest_first(iii: Iii, engine: RunningEngine, worke
         say(worker, f"a {level}", level, data={"order": 7}, trace_id="ab" * 16)
     done = iii("logs", "--worker", "ORDERS", "--url", engine.url())
     lines = [line.partition("] ")[2] for line in done.stdout.splitlines()]
-    assert lines == [
-        "[INFO] orders a info (order=7)", "[WARN] orders a warn (order=7)", "[ERROR] orders a error (order=7)",
-    ]  # fmt: skip
+    trace = f'trace_id="{"ab" * 16}"'
+    assert lines == [f"[{level.upper()}] orders a {level} (order=7, {trace})" for level in ("info", "warn", "error")]
+    of_one_trace = iii("logs", "--trace", "ab" * 16, "--url", engine.url()).stdout
+    assert "[INFO] orders a info (order=7)\n" in of_one_trace
     assert done.returncode == 0
 
     def bodies(*arguments: str) -> list[str]:
@@ -87,7 +88,7 @@ def test_records_are_printed_oldest_first(iii: Iii, engine: RunningEngine, worke
 def test_no_records_are_said_to_be_none(iii: Iii, engine: RunningEngine, worker: sdk.Worker) -> None:
     say(worker, "one")
     for arguments, text in (
-        (["--worker", "nobody"], "No log records match; 'iii logs' shows all.\n"),
+        (["--worker", "orders", "--level", "fatal"], "No log records match; 'iii logs' shows all.\n"),
         (["--worker", "orders", "--limit", "0"], "1 log record kept; --limit 0 shows none of them\n"),
     ):
         done = iii("logs", *arguments, "--url", engine.url())

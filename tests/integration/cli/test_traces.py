@@ -9,7 +9,7 @@ import iii as sdk
 from tests.integration.cli.running import Iii, RunningEngine
 from tests.integration.cli.sent_spans import attributes, failed, sent, take
 
-FAILED, SLOW, OTHER = "0af7" + "a" * 28, "0af8" + "b" * 28, "1c" * 16
+FAILED, SLOW, OTHER, OPEN = "0af7" + "a" * 28, "0af8" + "b" * 28, "1c" * 16, "2d" * 16
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +61,28 @@ def test_19_3_traces_are_chosen(iii: Iii, engine: RunningEngine) -> None:
     assert names(iii, engine, "--worker", "elsewhere") == names(iii, engine, "--since", "1s") == []
     assert names(iii, engine, "--since", "1h", "--limit", "1") == ["tick"]
     assert iii("traces", "--url", engine.url(), "--errors", "--name", "tick").stdout.startswith("No traces match")
+
+
+def test_19_3_traces_of_a_worker_are_those_in_which_it_took_part(iii: Iii, engine: RunningEngine) -> None:
+    take(
+        engine.url(),
+        sent(OPEN, "06" * 8, name="POST /mail"),
+        sent(OPEN, "07" * 8, "06" * 8, "execute mail::send", service="mail"),
+    )
+    assert names(iii, engine, "--worker", "MAI") == ["POST /mail"]
+    told = iii("traces", "--url", engine.url(), "--worker", "shop-x").stdout
+    assert told.startswith("No traces match: no service has 'shop-x' in its name. Services: ")
+    assert "shop" in told.partition("Services: ")[2]
+
+
+def test_19_3_a_trace_that_is_not_complete_is_listed_once(iii: Iii, engine: RunningEngine) -> None:
+    take(
+        engine.url(),
+        sent(OPEN, "0a" * 8, name="POST /buy", at_ms=10, took_ms=90),
+        sent(OPEN, "0b" * 8, "99" * 8, "call a", at_ms=20, took_ms=5),  # whose parents have not come yet
+        sent(OPEN, "0c" * 8, "98" * 8, "call b", at_ms=30, took_ms=5),
+    )
+    assert names(iii, engine, "--limit", "1") == names(iii, engine, "--name", "call") == ["POST /buy"]
 
 
 def test_19_4_a_trace_is_a_waterfall_with_the_reason_of_a_failure(iii: Iii, engine: RunningEngine) -> None:

@@ -288,7 +288,8 @@ async def test_18_s3_2_levels_of_the_log_count_at_once_and_exporters_at_the_next
     config = engine.module("iii-observability").config
     assert (config.level, config.service_name == "other") == ("debug", False)
     assert "count at the next start" in caplog.text
-    assert "iii-observability" in caplog.text
+    assert "service_name of iii-observability" in caplog.text
+    assert "level of iii-observability" not in caplog.text
     assert await engine.write(observability())
     assert engine.module("iii-observability").config.level == "info"
 

@@ -98,7 +98,9 @@ def test_18_s4_2_each_value_is_shown_with_its_origin(
     assert rows["iii-state", "adapter.config.redis_url"] == ("[hidden]", "config.yaml:8")
     assert "secret" not in shown
     assert main(["config", "show"]) == 0
-    assert "iii-http" in capsys.readouterr().out
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["MODULE", "KEY", "ORIGIN", "VALUE"]  # what may be long widens no other line
+    assert ["iii-http", "default_timeout", "default", "30000"] in [line.split() for line in lines]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from iii.cli.asking import reason
-from iii.cli.output import json_text, print_table
+from iii.cli.output import figure, json_text, print_table
 from iii.cli.parser import fail
 from iii.cli.worker import age
 
@@ -16,6 +16,14 @@ def test_07_s8_2_json_is_pretty_and_sorted() -> None:
 
 def test_07_s8_2_json_cannot_steer_a_terminal() -> None:
     assert json_text("a\x1b\u009b\u202e\u2028\n") == '"a\\u001b\\u009b\\u202e\\u2028\\n"'
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(3.000000001, "3"), (0.1166306845, "0.1166"), (39_014_400, "39014400"), (1234.56, "1235"), (float("nan"), "nan")],
+)
+def test_a_figure_has_as_many_digits_as_mean_something(value: float, shown: str) -> None:
+    assert figure(value) == shown
 
 
 def test_a_table_read_by_a_program_is_never_cut(capsys: pytest.CaptureFixture[str]) -> None:

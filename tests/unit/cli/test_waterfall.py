@@ -1,5 +1,7 @@
 """How a span ended, as `iii trace` shows it (19 §4)."""
 
+import io
+import sys
 from typing import Any
 
 import pytest
@@ -27,3 +29,23 @@ def span(status: str, *attributes: tuple[str, str]) -> dict[str, Any]:
 def test_19_4_who_left_is_told_beside_the_span(shown: dict[str, Any], end: str) -> None:
     row = list(Waterfall([shown], [], details=False, limit=9).lines("b" * 32))[3]
     assert row.endswith(end)
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_19_4_on_a_narrow_terminal_bars_give_way_to_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    tree = span("ok")
+    for _ in range(5):
+        tree = {**span("ok"), "children": [{**tree, "name": "execute http::POST /orders"}]}
+    rows = list(Waterfall([tree], [], details=False, limit=9).lines("b" * 32))[3:]
+    assert max(map(len, rows)) <= 80
+    assert all("…" not in row for row in rows)
+    assert rows[-1].startswith(" " * 10 + "execute http::POST /orders")

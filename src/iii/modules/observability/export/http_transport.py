@@ -17,6 +17,7 @@ from iii.modules.observability.export.transport import TIMEOUT_S, SendFailed
 
 LOGS_TIMEOUT_S = 30.0
 _ANSWER_BYTES = 65_536  # of the collector's answer that are read
+_NOT_HTTP = "the port does not answer in HTTP/1.1; perhaps it is the one for gRPC, and another one (4318) is for HTTP"
 _AGAIN = frozenset({429, 502, 503, 504})  # as the protocol says
 
 
@@ -148,6 +149,8 @@ class HttpTransport:
             raise SendFailed(str(getattr(error, "reason", error)) or type(error).__name__, again=True) from None
         except SendFailed:
             raise
+        except http.client.BadStatusLine:
+            raise SendFailed(_NOT_HTTP, again=False) from None
         except Exception as error:  # an answer that is no HTTP, an address that is none
             raise SendFailed(f"{type(error).__name__}: {error}", again=False) from None
 
