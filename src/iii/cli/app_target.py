@@ -41,7 +41,8 @@ def run_target(target: str) -> int:
 def split(target: str) -> tuple[Path, str | None]:
     """`FILE` or `FILE:NAME`. Raises NoApp: there is no such file."""
     file, colon, name = target.rpartition(":")
-    path, wanted = (Path(file), name) if colon and name.isidentifier() else (Path(target), None)
+    named = colon and (name.isidentifier() or (Path(file).is_file() and not Path(target).is_file()))
+    path, wanted = (Path(file), name) if named else (Path(target), None)
     if not path.is_file():
         raise NoApp(f"no file '{path}'; expected FILE.py or FILE.py:NAME")
     return path, wanted
@@ -72,7 +73,8 @@ def app_of(module: ModuleType, path: Path, name: str | None) -> App:
         if not isinstance(found, App):
             apps_there = [key for key, each in vars(module).items() if isinstance(each, App)]
             what = "not defined" if found is None else "not an iii.App"
-            raise NoApp(f"'{name}' in '{path}' is {what}{suggestion(name, apps_there)}")
+            hint = f"; apps there: {', '.join(sorted(apps_there))}" if apps_there else "; the file has no iii.App"
+            raise NoApp(f"'{name}' in '{path}' is {what}{suggestion(name, apps_there) or hint}")
         return found
     apps = {each: key for key, each in reversed(vars(module).items()) if isinstance(each, App)}
     included = {member for app in apps for member in app.members() if member is not app}

@@ -78,9 +78,12 @@ def _loaded(path: Path, host: str | None) -> tuple[ServerConfig | None, list[str
     """The file, or its mistakes."""
     from iii.protocol.start_failure import StartFailure
     from iii.server import config_file
+    from iii.server.config_text import NoConfigFile
 
     try:
         return config_file.load(path, host=host), []
+    except NoConfigFile as error:
+        return None, [f"{error.what}; name the file, as in '{PROGRAM} check FILE'"]
     except StartFailure as error:
         return None, str(error).splitlines()
 

@@ -29,6 +29,12 @@ class Parser(argparse.ArgumentParser):
         if add_help:
             self.add_argument("-h", "--help", action="help", help="show this help")
 
+    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
+        """As the library's, which says of arguments of any number, without a default, that they are required."""
+        if settings.get("nargs") == "*":
+            settings.setdefault("default", [])
+        return super().add_argument(*names, **settings)
+
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """The options. Ends the process with exit code 2 if they make no sense."""
         options, extra = self.parse_known_intermixed_args(list(arguments))

@@ -91,7 +91,6 @@ class EngineConnection:
         lock: held while a message is put on the wire, and by whoever needs a registry to agree with it.
         backlog: what the engine does not read.
         offline: what waits for the next connection.
-        lost: hears that a connection is over, before the next one.
         loop_thread, link, pause: of the loop once it runs; the present one, if any; the one before the next attempt.
     """
 
@@ -116,7 +115,6 @@ class EngineConnection:
         self._task: asyncio.Task[None] | None = None
         self._complaints = complaints  # level of what is logged of failed attempts
         self._attempt, self._complained, self._dropping = 0, False, False
-        self.lost: Callable[[], None] = lambda: None
         self.last_words = ""  # why the last socket ended, or there was none
         self._refused = False  # the engine does not want this worker on the present socket, perhaps on a later one
         self._acceptance: asyncio.TimerHandle | None = None
@@ -334,4 +332,3 @@ class EngineConnection:
             if not self._over:
                 self.offline.put_back(outbox.batch)
         self.last_words = why
-        self.lost()

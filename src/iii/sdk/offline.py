@@ -53,10 +53,12 @@ class OfflineQueue:
 
     Attributes:
         waits: tells of the id of a call whether anybody still waits for it.
+        lost: hears that a socket has ended.
     """
 
     def __init__(self, limit: int = OFFLINE_QUEUE_MESSAGES, limit_bytes: int = OFFLINE_QUEUE_BYTES) -> None:
         self.waits: Callable[[str], bool] = lambda _: True
+        self.lost: Callable[[], None] = lambda: None
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._messages: deque[Outgoing] = deque()
@@ -79,6 +81,7 @@ class OfflineQueue:
 
     def put_back(self, unsent: Iterable[Outgoing | bytes]) -> None:
         """Messages that a socket took but did not write before it ended; older than anything put from now on."""
+        self.lost()
         kept = [each for each in unsent if isinstance(each, bytes) or each.kept]
         if len(kept) > self._limit:
             self._drop(len(kept) - self._limit)

@@ -55,9 +55,7 @@ class OutgoingCalls:
     ) -> None:
         """`spans` makes the span around a call; None: nobody traces."""
         self.pending = PendingCalls()
-        self.pending.connected = lambda: connection.connected
-        connection.offline.waits = self.pending.waits
-        connection.lost = self.pending.connection_lost
+        _introduce(connection, self.pending)
         self._spans = spans
         self._connection = connection
         self._room = Room(connection.backlog, self.pending)
@@ -290,6 +288,13 @@ class OutgoingCalls:
         if place is None:
             place = self._abroad[loop] = Abroad(loop, self.pending.time_out)
         return place
+
+
+def _introduce(connection: EngineConnection, pending: PendingCalls) -> None:
+    """What each needs to know of the other."""
+    connection.offline.waits = pending.waits
+    connection.offline.lost = pending.connection_lost
+    pending.connected = lambda: connection.connected
 
 
 def _within(around: Invocation, timeout_ms: int, function_id: str) -> tuple[int, int]:

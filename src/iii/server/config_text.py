@@ -56,6 +56,18 @@ workers:
 """
 
 
+class NoConfigFile(StartFailure):
+    """What should be the configuration file is missing, or is no regular file.
+
+    Attributes:
+        what: that, without what somebody who starts the engine does about it.
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what = what
+
+
 def create(path: Path) -> None:
     """Write a first configuration file where none is. Raises StartFailure if it cannot be written."""
     try:
@@ -70,25 +82,23 @@ def create(path: Path) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Raises StartFailure."""
+    """Raises StartFailure: NoConfigFile where there is no file to read."""
     try:
         with open(path, "rb", opener=open_at_once) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise StartFailure(
-                    f"{path} is {_kind(status.st_mode)}, not a regular file; name a file: -c {DEFAULT_PATH}"
-                )
+                what = f"{path} is {_kind(status.st_mode)}, not a regular file"
+                raise NoConfigFile(what, f"name a file: -c {DEFAULT_PATH}")
             if status.st_size > _FILE_BYTES:
                 raise StartFailure(
                     f"{path}: {status.st_size} bytes exceed the limit of {_FILE_BYTES} for a configuration file"
                 )
             return file.read(_FILE_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
-        raise StartFailure(f"Config file not found: '{path}'; create it, or pass --use-default-config") from None
+        raise NoConfigFile(f"Config file not found: '{path}'", "create it, or pass --use-default-config") from None
     except IsADirectoryError:
-        raise StartFailure(
-            f"{path} is a directory, not a configuration file; name the file: -c {path}/{DEFAULT_PATH}"
-        ) from None
+        remedy = f"name the file: -c {path}/{DEFAULT_PATH}"
+        raise NoConfigFile(f"{path} is a directory, not a configuration file", remedy) from None
     except UnicodeDecodeError as error:
         raise StartFailure(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
     except OSError as error:

@@ -133,6 +133,10 @@ class EngineSignals:
             if came_early(HANGUP):  # asked afterwards: one between the two would be lost
                 self._hung_up = True
 
+    def came(self) -> bool:
+        """Whether one has asked for the stop, perhaps while the loop was busy."""
+        return self._arrived_first is not None
+
     def listen(self) -> None:
         """From now on, on the running loop."""
         self._loop = asyncio.get_running_loop()
@@ -201,7 +205,7 @@ async def serve(
     reload.ended.subscribe(supervision.reload_ended)
     supervision.start(server.engine.readiness)
     try:
-        if not signals.stopping.is_set() and await _started(server, signals.stopping):
+        if not signals.stopping.is_set() and await _started(server, signals):
             _calm_collector()
             if load is not None:
                 reload.start()
@@ -218,16 +222,19 @@ async def serve(
     return clean
 
 
-async def _started(server: EngineServer, stopping: asyncio.Event) -> bool:
-    """False: a signal came first."""
-    starting = asyncio.ensure_future(server.start())
-    signalled = asyncio.ensure_future(stopping.wait())
+async def _started(server: EngineServer, signals: EngineSignals) -> bool:
+    """False: a signal came first, and is in the log."""
+    starting = asyncio.ensure_future(server.start(signals.came))
+    signalled = asyncio.ensure_future(signals.stopping.wait())
     await asyncio.wait((starting, signalled), return_when=asyncio.FIRST_COMPLETED)
     signalled.cancel()
     if not starting.done():
         starting.cancel()
         await asyncio.wait((starting,))
-    return not starting.cancelled() and starting.result() is None
+    if not starting.cancelled() and starting.result():
+        return True
+    await signals.stopping.wait()
+    return False
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -258,10 +265,11 @@ class EngineServer:
         self.engine = Engine(LoopClock(self._loop), _engine_options(config), self._tasks.spawn)
         self.parts = [Part.made(self.engine, entry) for entry in config.entries]
 
-    async def start(self) -> None:
+    async def start(self, unwanted: Callable[[], bool] = lambda: False) -> bool:
         """Register what all modules serve, then start them; listeners last, so that nobody comes too early (L3).
 
-        Raises StartFailure with the place of the entry that cannot start.
+        False: it is `unwanted` by the time that it would be ready. Raises StartFailure with the place of the entry that
+        cannot start.
         """
         for part in self.parts:
             self.engine.add_module(part.module)
@@ -276,6 +284,8 @@ class EngineServer:
                 await again.start()
         if (short := shortage()) is not None:
             raise StartFailure(short)
+        if unwanted():
+            return False
         self.engine.readiness.begin()
         addresses = ", ".join(manager.listener.url for manager in self._managers())
         ENGINE_READY(
@@ -289,6 +299,7 @@ class EngineServer:
         self.engine.turns.go(self.engine.registry.making_schemas())
         if all(manager.listener.port != DEFAULT_PORT for manager in self._managers()):
             PORT_NOT_DEFAULT(workers_connect_to=addresses)
+        return True
 
     async def stop(self) -> bool:
         """Close the ports, let what is at work end, then stop what has begun to start, connections of workers last (L4).

@@ -17,7 +17,7 @@ from iii.protocol.task_set import TaskSet
 from iii.server import module_entries
 from iii.server.commit import Commit
 from iii.server.config_file import ServerConfig
-from iii.server.config_text import read_text
+from iii.server.config_text import NoConfigFile, read_text
 from iii.server.part import Part
 from iii.server.plan import plan
 from iii.server.stored_settings import Stored
@@ -157,6 +157,8 @@ class Reload:
             if path is not None and not read_text(path).strip():
                 raise StartFailure(f"{self._config.source}: the file is empty; at a reload that counts as half written")
             return self._load(stored)
+        except NoConfigFile as error:
+            raise StartFailure(f"{error.what}; put the file back, which the next start needs, too") from None
         except StartFailure as error:
             raise StartFailure(f"parse failed: {error}") from None
 

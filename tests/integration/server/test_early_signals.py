@@ -46,8 +46,10 @@ STEPS = [
     "iii.server.process._loop_factory",
     "iii.server.process.Supervision",
     "iii.server.process.EngineServer.start",
+    "iii.server.process.shortage",
     "iii.server.process._calm_collector",
 ]
+READY = STEPS[-1:]  # the engine has said that it is
 ENDS = "iii.server.supervision.Supervision.reload_ended"  # SIGTERM comes when the reload is over
 CLOSED = "selectors.EpollSelector.close"  # by an event loop of asyncio that is closed already
 STOPS = "iii.server.process.EngineServer.stop"
@@ -77,6 +79,8 @@ def test_07_8_4_a_signal_in_the_midst_of_a_start_ends_it_in_order(tmp_path: Path
     assert code == 0, log
     assert "Traceback" not in log
     assert log == "" or log.rstrip().endswith("Engine stopped")
+    assert ("engine.ready" in log) == (step in READY)
+    assert log.count("engine.stopping") == log.count("engine.stopped")
 
 
 @pytest.mark.parametrize("step", STEPS[::3])

@@ -182,6 +182,9 @@ async def test_07_check_48_P18_a_broken_file_changes_nothing(
     assert await engine.get("/hello") == 200
     assert caplog.text.count("Reload rejected") == 2
     assert "parse failed" in caplog.text
+    assert "Config file not found" in caplog.text
+    assert "put the file back, which the next start needs" in caplog.text
+    assert "--use-default-config" not in caplog.text
 
 
 async def test_L11_a_named_pipe_in_the_place_of_the_file_is_not_waited_for(
@@ -193,7 +196,7 @@ async def test_L11_a_named_pipe_in_the_place_of_the_file_is_not_waited_for(
     os.mkfifo(engine.path)
     async with asyncio.timeout(60):
         assert not await engine.reload.now()
-    assert "is a pipe, not a regular file" in caplog.text
+    assert "is a pipe, not a regular file; put the file back" in caplog.text
     engine.path.unlink()
     assert await engine.write(HEAD + "  - {name: iii-state}\n")
 

@@ -33,6 +33,10 @@ def test_a_target_is_a_file_and_perhaps_a_name(tmp_path: Path) -> None:
     file.write_text("")
     assert split(str(file)) == (file, None)
     assert split(f"{file}:orders") == (file, "orders")
+    assert split(f"{file}:my-orders") == (file, "my-orders")  # a mistake, of which `app_of` says what there is
+    assert split(f"{file}:") == (file, "")
+    (odd := tmp_path / "a.py:my-orders").write_text("")
+    assert split(str(odd)) == (odd, None)
     with pytest.raises(NoApp, match=r"no file 'b.py'; expected FILE.py or FILE.py:NAME"):
         split("b.py:orders")
     with pytest.raises(NoApp, match="no file"):
@@ -59,10 +63,10 @@ def test_of_several_that_is_meant_which_is_called_app(tmp_path: Path) -> None:
 def test_what_is_no_app_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoApp, match=r"no iii.App in '.*orders.py'"):
         found(tmp_path, "x = 1\n")
-    with pytest.raises(NoApp, match=r"'x' in '.*other.py' is not an iii.App"):
+    with pytest.raises(NoApp, match=r"'x' in '.*other.py' is not an iii.App; the file has no iii.App"):
         found(tmp_path, "x = 1\n", "x", "other.py")
-    with pytest.raises(NoApp, match=r"'y' in '.*third.py' is not defined"):
-        found(tmp_path, "x = 1\n", "y", "third.py")
+    with pytest.raises(NoApp, match=r"'y' in '.*third.py' is not defined; apps there: orders, users"):
+        found(tmp_path, "import iii\nusers = iii.App('u')\norders = iii.App('o')\n", "y", "third.py")
     with pytest.raises(NoApp, match=r"'order' in '.*fourth.py' is not defined, did you mean 'orders'\?"):
         found(tmp_path, "import iii\norders = iii.App('o')\n", "order", "fourth.py")
     (tmp_path / "text.txt").write_text("app")

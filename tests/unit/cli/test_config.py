@@ -75,7 +75,10 @@ def test_18_s4_1_a_right_file_has_only_doubts(capsys: pytest.CaptureFixture[str]
 
 def test_18_s4_1_no_file_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "check"]) == 1
-    assert "Config file not found: 'config.yaml'" in capsys.readouterr().out
+    told = "error: Config file not found: 'config.yaml'; name the file, as in 'iii config check FILE'\n"
+    assert capsys.readouterr().out == told
+    assert main(["config", "check", "/dev/null"]) == 1
+    assert capsys.readouterr().out.endswith("not a regular file; name the file, as in 'iii config check FILE'\n")
 
 
 def test_18_s4_2_each_value_is_shown_with_its_origin(
