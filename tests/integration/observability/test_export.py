@@ -5,14 +5,14 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import iii
-from iii.modules.observability.export import export, exporter
+from iii.modules.observability.export import export, exporter, http_transport, transport
 from iii.modules.observability.export.collector_address import Signal
 from iii.modules.observability.export.export import Export, ExportSettings
 from iii.modules.observability.records import LogRecord, Metric, NumberPoint, Span
@@ -220,6 +220,89 @@ async def test_06_check_64_a_collector_that_is_away_costs_nothing_but_what_it_mi
             assert running.dropped == 0  # they wait for it
     assert running.dropped == 2
     assert caplog.text.count("Collector takes no telemetry") == 2
+
+
+async def test_06_check_64_calls_and_frames_do_not_wait_for_a_silent_collector(
+    collector: tuple[Collector, dict[str, str]], tmp_path: Path
+) -> None:
+    """If they did, each frame would last as long as a request to it: 10 s."""
+    receiver, environ = collector
+    receiver.silent = True
+    config = CONFIG.replace("COLLECTOR", receiver.url).replace("edge", "edge, exporter: both")
+    otel: dict[str, Any] = {"enabled": True, "service_name": "shop", "spans_flush_interval_ms": 1}
+    with EngineProcess(tmp_path, config=config, env=environ) as engine:
+        async with asyncio.timeout(DEADLINE_S):
+            worker = await iii.connect_worker(engine.url, iii.InitOptions(otel=otel))
+            health: Any = {"function_id": "engine::health::check", "payload": {}}
+            asked: Any = {
+                "function_id": "engine::traces::list",
+                "payload": {
+                    "name": "call engine::health",
+                    "search_all_spans": True,
+                    "include_internal": True,
+                    "limit": 0,
+                },
+            }
+            await worker.trigger_async(health)
+            while not receiver.requests:  # noqa: ASYNC110 - on a thread
+                await asyncio.sleep(0.01)
+            for number in range(20):  # each call is a span, and a frame
+                await worker.trigger_async(health)
+                while (await worker.trigger_async(asked))["total"] <= number:
+                    pass
+            await worker.shutdown_async()
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests end soon."""
+    for place in (transport, http_transport):
+        monkeypatch.setattr(place, "TIMEOUT_S", 0.2)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_14_3_a_request_that_is_not_answered_ends_and_is_sent_again(
+    collector: tuple[Collector, dict[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver, environ = collector
+    receiver.silent = True
+    async with exporting(receiver.url, "traces", environ=environ) as (signals, running):
+        signals.spans([span()], Source.WORKER)
+        first, second, *_ = await asyncio.to_thread(receiver.wait, 2)
+        assert first[2] == second[2]
+        receiver.silent = False
+        receiver.release.set()
+        assert running.dropped == 0
+    assert caplog.text.count("Collector takes no telemetry") == 1
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_14_3_a_request_ends_however_slowly_its_answer_comes(caplog: pytest.LogCaptureFixture) -> None:
+    """A byte now and then kept all spans from the collector, without a word."""
+    asked, ended = 0, asyncio.Queue[None]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        writer.write(b"HTTP/1.1 200 OK\r\nx: ")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        writer.close()
+        ended.put_nowait(None)
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with exporting(url, "traces", environ=HTTP) as (signals, _):
+        signals.spans([span()], Source.WORKER)
+        await until(lambda: asked > 1)
+        server.close()
+    assert "timed out" in caplog.text
+    async with asyncio.timeout(DEADLINE_S):
+        for _ in range(asked):
+            await ended.get()
 
 
 async def test_14_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

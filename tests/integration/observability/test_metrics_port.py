@@ -42,6 +42,29 @@ async def test_16_5_what_is_no_http_is_refused_in_one_line(caplog: pytest.LogCap
     assert [record for record in caplog.records if record.name.startswith("aiohttp") or record.exc_info] == []
 
 
+async def test_06_13_health_is_told_there_too() -> None:
+    async def metrics() -> Scraped:
+        return Scraped([], [])
+
+    core = MemoryEngine(FakeClock()).core
+    port = PrometheusPort(core, 0, metrics)
+    await port.open()
+    try:
+        async with asyncio.timeout(DEADLINE_S), aiohttp.ClientSession() as client:
+
+            async def told(path: str) -> tuple[int, str]:
+                async with client.get(f"http://127.0.0.1:{port.port}{path}") as answer:
+                    return answer.status, (await answer.text()).strip()
+
+            assert [await told("/readyz"), await told("/healthz")] == [(503, "starting"), (200, "ok")]
+            core.readiness.begin()
+            assert await told("/readyz") == (200, "ok")
+            core.readiness.stopping = True
+            assert [await told("/readyz"), await told("/healthz")] == [(503, "stopping"), (200, "ok")]
+    finally:
+        await port.close()
+
+
 async def test_16_5_scrapes_that_wait_share_one_page() -> None:
     begun, go_on = asyncio.Queue[None](), asyncio.Event()
 

@@ -19,7 +19,7 @@ from iii.protocol.telemetry import TelemetryKind
 from iii.server.access_config import RbacConfig, TokenConfig
 from iii.server.listener import Listener
 from iii.server.listener_access import admission_of, deciding
-from tests.integration.server.raw_socket import BINARY, CLOSE, RawSocket
+from tests.integration.server.raw_socket import BINARY, CLOSE, DEADLINE_S, RawSocket
 from tests.integration.server.waiting import Open, until
 from tests.machine import scaled
 
@@ -210,6 +210,20 @@ async def test_O14_telemetry_logs_in_or_has_the_address_of_a_session(
 
     assert [payload for _, payload in arrived] == ([b"{}", b"[]"] if by_address else [b"{}"])
     await worker.shutdown_async()
+
+
+@pytest.mark.parametrize(("path", "text"), [("/healthz", "ok"), ("/readyz", "starting")])
+async def test_06_13_health_needs_no_login(guarded: OpenGuarded, path: str, text: str) -> None:
+    """And tells nothing else: the engine of these tests has no module that starts."""
+    listener = await guarded(RbacConfig(tokens=(CI,)))
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+    async with asyncio.timeout(DEADLINE_S):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert head.split()[1] == (b"200" if text == "ok" else b"503")
+    assert body.strip().decode() == text
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_L8_a_thousand_failed_logins_do_not_slow_others(

@@ -86,6 +86,22 @@ async def test_L4_ports_close_first_and_connections_end_last(
     assert steps == [("iii-engine-functions", True, 1), ("iii-observability", True, 1)]
 
 
+async def test_06_13_ready_is_between_the_start_of_all_modules_and_the_beginning_of_the_stop(
+    server: EngineServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str | None] = []
+
+    async def look(module: EngineFunctions) -> None:
+        told.append(server.engine.readiness.why_not())
+
+    monkeypatch.setattr(EngineFunctions, "start", look)
+    monkeypatch.setattr(EngineFunctions, "quiet", look)
+    await server.start()
+    told.append(server.engine.readiness.why_not())
+    await server.stop()
+    assert told == ["starting", None, "stopping"]
+
+
 async def test_07_8_4_a_module_that_fails_to_stop_does_not_keep_the_others(
     server: EngineServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

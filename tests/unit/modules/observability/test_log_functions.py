@@ -89,14 +89,17 @@ def test_a_record_of_a_traced_call_belongs_to_its_trace(setting: Setting) -> Non
 def test_06_check_48_records_are_filtered_and_the_newest_comes_first(setting: Setting) -> None:
     for number, (body, severity) in enumerate((("info", 9), ("warn", 13), ("error", 17)), start=1):
         setting.told(
-            body, severity_number=severity, timestamp_unix_nano=number * MILLISECOND, trace_id=f"{number}" * 32
-        )
+            body, severity_number=severity, timestamp_unix_nano=number * MILLISECOND, trace_id=f"{number}" * 32,
+            span_id=f"{number}" * 16,
+        )  # fmt: skip
     assert setting.bodies() == ["error", "warn", "info"]
     assert setting.bodies(severity_min=13) == ["error", "warn"]
     assert setting.bodies(severity_text="error") == ["error"]
     assert setting.bodies(start_time=1, end_time=2) == ["warn", "info"]
     assert setting.bodies(trace_id="2" * 32) == ["warn"]
+    assert setting.bodies(span_id="2" * 16) == ["warn"]
     assert setting.bodies(span_id="x") == []
+    assert setting.bodies(trace_id="2" * 32, severity_min=17) == []  # all that are given must hold
     assert setting.bodies(service_name="RDER") == ["error", "warn", "info"]
     assert setting.bodies(service_name="other") == []
     page = setting.listed(offset=1, limit=1)

@@ -120,6 +120,14 @@ async def test_06_check_56_a_name_that_leads_inside_is_refused(caplog: pytest.Lo
     assert "`allow_private_hosts: true` in its action" in caplog.text
 
 
+async def test_06_check_56_a_url_of_another_scheme_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    """As what stands behind a placeholder may be; the file refuses one that it has itself."""
+    webhooks = Webhooks()
+    webhooks.send("a", "ftp://example.com/x", b"1", True)
+    await delivered(webhooks)
+    assert "unsupported scheme 'ftp' (only http/https)" in caplog.text
+
+
 async def test_a_stop_ends_what_is_being_sent() -> None:
     async def answer(_: int) -> int:
         await asyncio.Event().wait()
