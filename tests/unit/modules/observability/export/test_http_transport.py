@@ -20,7 +20,10 @@ def port_for_grpc() -> Iterator[int]:
         def answer() -> None:
             connection, _ = server.accept()
             with connection:
-                connection.recv(65_536)
+                connection.settimeout(20)
+                request = b""
+                while not request.endswith(b"{}"):  # what is not read when it closes would reset the connection
+                    request += connection.recv(65_536)
                 connection.sendall(HTTP_2_SETTINGS)
 
         thread = threading.Thread(target=answer)
