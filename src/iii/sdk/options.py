@@ -102,8 +102,9 @@ class OtelConfig:
 
     Attributes:
         enabled: None reads `OTEL_ENABLED`; where that says nothing it is on if OpenTelemetry is installed (`otel` extra).
-        service_name: of spans, metrics and log records, as `iii logs --worker` looks for it; None reads `OTEL_SERVICE_NAME`,
-            else it is the app's name, else `worker_name`, else `iii-python-sdk`.
+        service_name: of spans, metrics and log records, as `iii logs --worker` looks for it; None takes that of the
+            program's own tracer provider, else reads `OTEL_SERVICE_NAME`, else it is the app's name, else `worker_name`,
+            else `iii-python-sdk`.
         service_version, service_namespace, service_instance_id: resource attributes; None reads `SERVICE_VERSION`,
             `SERVICE_NAMESPACE`, `SERVICE_INSTANCE_ID`.
         engine_ws_url: where telemetry goes; None is the worker's engine.

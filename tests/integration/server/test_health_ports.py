@@ -76,6 +76,32 @@ def test_prometheus_takes_the_rules_of_the_how_to() -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+MISSING = """
+rule_files: [RULES]
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'iii_invocations_total{job="iii",instance="a",function_id="",status="error"}', values: 0+6x20}
+      - {series: 'iii_invocations_total{job="iii",instance="a",function_id="f",status="ok"}', values: 0+60x20}
+    alert_rule_test:
+      - {eval_time: 15m, alertname: IiiCallsFail}
+      - eval_time: 15m
+        alertname: IiiFunctionsMissing
+        exp_alerts:
+          - exp_labels: {instance: a}
+            exp_annotations:
+              summary: Functions that no worker of a serves are called, with function_not_found; see `iii traces --errors`.
+"""
+
+
+@needs_promtool
+def test_calls_of_functions_that_are_not_there_have_a_rule_of_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "test.yml"
+    file.write_text(MISSING.replace("RULES", str(FOLDER / "prometheus-rules.yml")))
+    tested = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, timeout=60)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
 STORES = """
 workers:
   - {name: iii-worker-manager, config: {port: {port}}}
