@@ -1,6 +1,5 @@
 """Which sources of log lines exist, for levels that are set by source (06 §11)."""
 
-import logging
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,12 +27,9 @@ def _exists(source: str) -> bool:
     first, *others = source.split(".")
     if first == _OURS:
         return source in _SPOKEN or _deepest(others) == others
-    loggers = logging.root.manager.loggerDict
-    if isinstance(loggers.get(source), logging.Logger) or any(name.startswith(f"{source}.") for name in loggers):
-        return True
     if first in sys.stdlib_module_names:
         return first in _LOGGING_STDLIB
-    # A library may be imported later: which loggers it has is unknown until then. `_granian` is one of granian
+    # Not by the loggers that there are: a library may be imported later, and setting a level makes one. `_granian` is granian's
     name = first.lstrip("_")
     try:
         return bool(name) and find_spec(name) is not None

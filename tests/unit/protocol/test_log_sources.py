@@ -25,10 +25,10 @@ def test_06_s11_sources_that_exist(level: str) -> None:
     assert unknown_sources(level) == []
 
 
-def test_06_s11_a_logger_of_any_name_is_a_source_once_it_exists() -> None:
-    assert unknown_sources("made up=debug") != []
-    logging.getLogger("made up.part")
-    assert unknown_sources("made up=debug,made up.part=off") == []
+def test_06_s11_a_source_stays_unknown_when_a_level_was_set_for_it() -> None:
+    logging.getLogger("iii.enginee")
+    logging.getLogger("queue.part").setLevel(logging.NOTSET)
+    assert len(unknown_sources("iii.enginee=debug,queue=debug,queue.part=debug")) == 3
 
 
 def test_06_s11_all_events_have_a_source_that_exists() -> None:
