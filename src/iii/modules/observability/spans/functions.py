@@ -160,8 +160,8 @@ class TraceFunctions:
 
         def done(result: tuple[T, str | None] | None, error: StoreError | None) -> None:
             if result is None:
-                if archive.opened:
-                    archive.fail(str(error))
+                if archive.opened and error is not None:
+                    archive.fail(error)
                 self._engine.turns.go(answered(invocation, in_memory, answer))
                 return
             found, damaged = result

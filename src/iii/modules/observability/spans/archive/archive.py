@@ -22,6 +22,7 @@ from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent
 from iii.protocol.reply import reply_of
 from iii.protocol.start_failure import StartFailure
+from iii.storage.damage import is_damage
 from iii.storage.database import Database
 from iii.storage.items import StoreError
 from iii.storage.transactions import Done, Work
@@ -87,7 +88,7 @@ class SpanArchive:
             closed, self._physical_bytes = await reply_of(partial(self._database.write, Tables.begin, slow=True))
         except StoreError as error:
             self._completeness = "unknown"
-            self.fail(str(error))
+            self.fail(error)
             await self._database.close()
             return
         if not closed:
@@ -156,11 +157,13 @@ class SpanArchive:
             self._error,
         )
 
-    def fail(self, why: str) -> None:
-        """Something of the disk failed."""
+    def fail(self, why: str | StoreError) -> None:
+        """Something of the disk failed. What is damaged stays so, whatever can be written after it."""
+        if isinstance(why, StoreError) and is_damage(why.__cause__):
+            self._completeness = "unknown"
         if self._error is None:
-            DEGRADED(directory=str(self.folder), reason=why)
-        self._error = why
+            DEGRADED(directory=str(self.folder), reason=str(why))
+        self._error = str(why)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -208,7 +211,7 @@ class SpanArchive:
             elif self._waiting and self._timer is None and self.opened:
                 self._write_later(_BATCH_S)
             return
-        self.fail(str(error))
+        self.fail(error)
         for row in reversed(rows):
             self._waiting[row] = None
             self._waiting.move_to_end(row, last=False)
