@@ -4,8 +4,10 @@ import asyncio
 import logging
 
 import aiohttp
+import psutil
 import pytest
 
+from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.metrics.prometheus import PrometheusPort
 from iii.modules.observability.records import Scraped
 from iii.net.http_log import NO_HTTP
@@ -61,6 +63,20 @@ async def test_06_13_health_is_told_there_too() -> None:
             assert await told("/readyz") == (200, "ok")
             core.readiness.stopping = True
             assert [await told("/readyz"), await told("/healthz")] == [(503, "stopping"), (200, "ok")]
+    finally:
+        await port.close()
+
+
+async def test_16_5_only_this_machine_may_ask_and_only_if_there_is_a_port() -> None:
+    async def metrics() -> Scraped:
+        return Scraped([], [])
+
+    assert ObservabilityConfig().prometheus_port is None
+    port = PrometheusPort(MemoryEngine(FakeClock()).core, 0, metrics)
+    await port.open()
+    try:
+        sockets = [each for each in psutil.Process().net_connections("inet") if each.laddr.port == port.port]
+        assert [(each.status, each.laddr.ip) for each in sockets] == [(psutil.CONN_LISTEN, "127.0.0.1")]
     finally:
         await port.close()
 

@@ -94,12 +94,31 @@ def test_06_check_37_a_builtin_without_a_trace_has_a_span_if_the_environment_say
 
 
 class Urls:
-    """Calls them."""
+    """Calls them.
+
+    Attributes:
+        traceparents: of the calls.
+    """
+
+    def __init__(self) -> None:
+        self.traceparents: list[str | None] = []
 
     def take(self, function: Function) -> None: ...
 
     def deliver(self, invocation: Invocation, function: Function) -> None:
+        self.traceparents.append(invocation.traceparent)
         invocation.complete(b"1")
+
+
+def test_17_8_a_url_gets_the_context_of_the_span_of_its_call() -> None:
+    world = TracedEngine()
+    world.engine.core.functions.call_urls(urls := Urls())
+    owner = world.engine.connect(runtime="python", version="0.25.0")
+    owner.register("web::f", invocation={"url": "https://example.com"})
+    world.worker.call("web::f", traceparent=TRACEPARENT)
+    span = world.span()
+    assert (span["name"], span["parent_span_id"]) == ("call web::f", PARENT_ID)
+    assert urls.traceparents == [f"00-{TRACE_ID}-{span['span_id']}-01"]
 
 
 @pytest.mark.parametrize(
