@@ -110,7 +110,7 @@ async def test_durable_M3_bugs_13_whatever_step_of_a_start_fails_the_stop_is_cle
 
 
 @types.coroutine
-def cancelled_at(work: Coroutine[Any, Any, None], step: int, waits: list[object]) -> Generator[Any, Any, None]:
+def cancelled_at(work: Coroutine[Any, Any, object], step: int, waits: list[object]) -> Generator[Any, Any, None]:
     """Do it, but cancel the task at the given one of its waits; adds to `waits` what it waits for."""
     go: Callable[[], Any] = partial(work.send, None)
     while True:
