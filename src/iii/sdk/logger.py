@@ -55,4 +55,5 @@ class Logger:
                     return
             except Exception as error:
                 NOT_EXPORTED(error)
-        _fallback.log(_LEVELS[severity], "[%s] %s", self.service_name or "", message, extra={"data": data})
+        text = ("[%s] %s", self.service_name, message) if self.service_name else ("%s", message)
+        _fallback.log(_LEVELS[severity], *text, extra={"data": data})

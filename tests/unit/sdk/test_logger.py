@@ -34,3 +34,10 @@ def test_08_check_61_an_export_that_fails_leaves_the_record_to_logging(
         (("ERROR", 17), "e", [("service.name", ""), ("log.data", 5)])
     ]
     assert len(caplog.records) == 1
+
+
+def test_08_18_a_logger_without_a_service_has_the_message_alone(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "iii.logger")
+    iii.Logger().info("100 % packed")
+    iii.Logger(service_name="orders").info("packed")
+    assert [record.getMessage() for record in caplog.records] == ["100 % packed", "[orders] packed"]
