@@ -123,7 +123,7 @@ class TraceFunctions:
         store = self._spans.store
         if store is None:
             raise MEMORY_EXPORTER_NOT_ENABLED(
-                "In-memory span storage is not available: iii-observability is off. Set `enabled: true` in its block."
+                "In-memory span storage is not available. Set exporter: memory or both in config. `enabled` of iii-observability has to be true."
             )
         return store
 

@@ -168,7 +168,7 @@ def test_06_check_30_without_a_store_all_functions_say_so() -> None:
     ):
         error = world.call(function, request)["error"]
         assert error["code"] == "memory_exporter_not_enabled"
-        text = "In-memory span storage is not available: iii-observability is off. Set `enabled: true` in its block."
+        text = "In-memory span storage is not available. Set exporter: memory or both in config. `enabled` of iii-observability has to be true."
         assert error["message"] == text
 
 
