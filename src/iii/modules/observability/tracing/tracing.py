@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from iii.engine.builtin import builtin
 from iii.engine.engine import Engine
-from iii.modules.observability.config import ObservabilityConfig, SamplingRule, shows_pending
+from iii.modules.observability.config import ObservabilityConfig, RateLimit, SamplingRule, shows_pending
 from iii.modules.observability.nothing import Nothing
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Signals
@@ -17,10 +17,11 @@ from iii.modules.observability.tracing.sampler import TraceSampler
 from iii.modules.observability.tracing.tracer import EngineTracer
 
 
-class TraceSampling(Struct):
+class TraceSampling(Struct, omit_defaults=True):
     default_ratio: Annotated[float, Meta(description="Share of the traces that no rule is for.")]
     rules: Annotated[tuple[SamplingRule, ...], Meta(description="As configured; the first that matches counts.")]
     parent_based: Annotated[bool, Meta(description="Whether a span is recorded if its parent is.")]
+    rate_limit: Annotated[RateLimit | None, Meta(description="As configured; missing: none.")] = None
 
 
 class LogSampling(Struct):
@@ -72,9 +73,9 @@ class Tracing:
     def rules(self, request: Nothing) -> SamplingRules:
         """Show which share of traces and log records is kept."""
         sampling, sampler = self._config.sampling, self._sampler
-        rules = () if sampling is None else sampling.rules
+        rules, limit = ((), None) if sampling is None else (sampling.rules, sampling.rate_limit)
         return SamplingRules(
-            TraceSampling(sampler.default_ratio, rules, sampler.parent_based),
+            TraceSampling(sampler.default_ratio, rules, sampler.parent_based, limit),
             LogSampling(self._config.logs_sampling_ratio),
             self._engine.clock.time_ms(),
         )

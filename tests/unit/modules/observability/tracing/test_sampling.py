@@ -178,6 +178,11 @@ def test_06_13_sampling_rules_of_the_default() -> None:
     assert TracedEngine().ask("sampling::rules")["traces"] == {"default_ratio": 1.0, "rules": [], "parent_based": True}
 
 
+def test_17_4_sampling_rules_shows_the_limit() -> None:
+    world = TracedEngine(sampling=sampling(rate_limit=RateLimit(max_traces_per_second=7)))
+    assert world.ask("sampling::rules")["traces"]["rate_limit"] == {"max_traces_per_second": 7}
+
+
 def test_17_4_sampling_and_enabled_change_at_run_time() -> None:
     world = TracedEngine()
     world.module.apply(ObservabilityConfig(sampling_ratio=0.0))
