@@ -50,6 +50,7 @@ WORKERS_METRICS = {
 }  # fmt: skip
 
 
+LAST = 'iii_queue_dead_letters_total{function_id="",queue="work"} 1.0', "iii_worker_event_loop_lag_seconds"
 DASHBOARD = json.loads((HOW_TO / "grafana-dashboard.json").read_text())
 
 
@@ -70,8 +71,8 @@ def ports() -> Iterator[Ports]:
 
 
 async def traffic(ports: Ports) -> None:
-    """Calls, requests, jobs that succeed and one that dies, writes, and a worker's metrics."""
-    options = iii.InitOptions(worker_name="shop", enable_metrics_reporting=False, otel={"enabled": False})
+    """Calls, requests, jobs that succeed and one that dies, writes, and metrics of workers: those of an SDK, and others."""
+    options = iii.InitOptions(worker_name="shop", otel={"enabled": False})
     worker = await iii.connect_worker(ports.engine.url, options)
     done = asyncio.Queue[Any]()
 
@@ -102,6 +103,7 @@ async def traffic(ports: Ports) -> None:
         async with await RawSocket.upgraded(ports.engine.port, "/otel") as telemetry:
             telemetry.say(b"MTRC" + json.dumps(WORKERS_METRICS).encode(), BINARY)
             assert await telemetry.answers_ping()
+    await _scrape(ports)
     await worker.shutdown_async()
 
 
@@ -110,12 +112,12 @@ def scraped(ports: Ports) -> str:
 
 
 async def _scrape(ports: Ports) -> str:
-    """Once the dead letter is in the store, which is a little after its last attempt."""
+    """Once the dead letter is in the store, which is a little after its last attempt, and the worker has sent its gauges."""
     async with asyncio.timeout(DEADLINE_S), aiohttp.ClientSession() as browser:
         while True:
             async with browser.get(f"http://127.0.0.1:{ports.metrics}/metrics") as answer:
                 text = await answer.text()
-            if 'iii_queue_dead_letters_total{function_id="",queue="work"} 1.0' in text:
+            if all(each in text for each in LAST):
                 return text
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,19 @@ if TYPE_CHECKING:
     from iii.modules.observability.records import Attributes, Metric
 
 _UNITS = {
-    "s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "min": "minutes", "h": "hours", "d": "days",
-    "By": "bytes", "bytes": "bytes", "KiBy": "kibibytes", "MiBy": "mebibytes", "%": "percent", "1": "ratio",
+    "s": ("seconds", 1, 1), "ms": ("seconds", 1, 1_000), "us": ("seconds", 1, 1_000_000), "ns": ("seconds", 1, 1_000_000_000),
+    "min": ("seconds", 60, 1), "h": ("seconds", 3_600, 1), "d": ("seconds", 86_400, 1),
+    "By": ("bytes", 1, 1), "bytes": ("bytes", 1, 1), "KiBy": ("bytes", 1_024, 1), "MiBy": ("bytes", 1_048_576, 1),
+    "%": ("percent", 1, 1), "1": ("ratio", 1, 1),
 }  # fmt: skip
-_ABBREVIATED = {"seconds": ("_s",), "milliseconds": ("_ms", "_millis"), "microseconds": ("_us", "_micros")}  # in names
+"""Prometheus' base unit of each, and what its values are multiplied with, and divided by."""
+_SPOKEN = {
+    "s": ("_s",), "ms": ("_ms", "_millis", "_milliseconds"), "us": ("_us", "_micros", "_microseconds"),
+    "ns": ("_ns", "_nanos", "_nanoseconds"), "min": ("_minutes",), "h": ("_hours",), "d": ("_days",),
+    "KiBy": ("_kibibytes",), "MiBy": ("_mebibytes",),
+}  # fmt: skip
+"""How names end in them."""
+_NO_UNIT = "", 1, 1
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_]+")
 _KINDS = {
     "counter": "counter",
@@ -61,6 +71,7 @@ class _Families(Collector):
         elif family.type != kind:
             return False
         series = self._series.setdefault(name, set())
+        in_base = partial(_in_base, metric.unit)
         for point in metric.data_points:
             labels = _labels(point.attributes, _RESERVED.get(kind))
             key = tuple(sorted(labels.items()))
@@ -68,11 +79,11 @@ class _Families(Collector):
                 continue  # of names that are the same in Prometheus
             series.add(key)
             if isinstance(point, HistogramPoint):
-                _add_histogram(family, labels, point)
+                _add_histogram(family, labels, point, in_base)
             elif isinstance(point, SummaryPoint):
-                _add_summary(family, labels, point)
+                _add_summary(family, labels, point, in_base)
             else:
-                family.add_sample(f"{name}_total" if kind == "counter" else name, labels, point.value)
+                family.add_sample(f"{name}_total" if kind == "counter" else name, labels, in_base(point.value))
         return True
 
 
@@ -96,12 +107,12 @@ def exposition(own: Iterable[Metric], of_workers: Iterable[Metric] = ()) -> byte
 
 def _name(metric: Metric, kind: str) -> str:
     name = _NO_NAME.sub("_", metric.name.removesuffix(".total")).strip("_") or "_"
-    unit = _UNITS.get(metric.unit, "")
+    unit, _, _ = _UNITS.get(metric.unit, _NO_UNIT)
     if unit == "ratio" and kind != "gauge":
         unit = ""  # of what is counted: a number
     if unit and not name.endswith(f"_{unit}"):
-        for abbreviated in _ABBREVIATED.get(unit, ()):
-            name = name.removesuffix(abbreviated)
+        for spoken in _SPOKEN.get(metric.unit, ()):
+            name = name.removesuffix(spoken)
         name = f"{name}_{unit}"
     name = name.removesuffix("_total") if kind == "counter" else name
     return f"_{name}" if name[0].isdigit() else name
@@ -119,20 +130,29 @@ def _labels(attributes: Attributes, reserved: str | None) -> dict[str, str]:
     return labels
 
 
-def _add_histogram(family: Family, labels: dict[str, str], point: HistogramPoint) -> None:
+def _in_base(unit: str, value: float) -> float:
+    _, factor, divisor = _UNITS.get(unit, _NO_UNIT)
+    return value if factor == divisor else value * factor / divisor
+
+
+def _add_histogram(
+    family: Family, labels: dict[str, str], point: HistogramPoint, in_base: Callable[[float], float]
+) -> None:
     if are_buckets(point.explicit_bounds, point.bucket_counts):
         for bound, count in zip(point.explicit_bounds, accumulate(point.bucket_counts), strict=False):
-            family.add_sample(f"{family.name}_bucket", {**labels, "le": str(float(bound))}, count)
+            family.add_sample(f"{family.name}_bucket", {**labels, "le": str(float(in_base(bound)))}, count)
     family.add_sample(f"{family.name}_bucket", {**labels, "le": "+Inf"}, point.count)
     family.add_sample(f"{family.name}_count", labels, point.count)
-    family.add_sample(f"{family.name}_sum", labels, point.sum)
+    family.add_sample(f"{family.name}_sum", labels, in_base(point.sum))
 
 
-def _add_summary(family: Family, labels: dict[str, str], point: SummaryPoint) -> None:
+def _add_summary(
+    family: Family, labels: dict[str, str], point: SummaryPoint, in_base: Callable[[float], float]
+) -> None:
     for quantile, value in {each.quantile: each.value for each in point.quantile_values}.items():
-        family.add_sample(family.name, {**labels, "quantile": str(quantile)}, value)
+        family.add_sample(family.name, {**labels, "quantile": str(quantile)}, in_base(value))
     family.add_sample(f"{family.name}_count", labels, point.count)
-    family.add_sample(f"{family.name}_sum", labels, point.sum)
+    family.add_sample(f"{family.name}_sum", labels, in_base(point.sum))
 
 
 def _text(text: str) -> str:

@@ -61,7 +61,7 @@ def test_names_units_and_labels_follow_the_conventions(scrape: Scrape) -> None:
     assert scrape.lines() == [
         'iii_worker_memory_rss_bytes{service_name="shop",worker_id="w"} 5.0',
         'orders_total{a_b="1;2",key_2nd="x",key_le="y",service_name="shop"} 3.0',
-        'queue_depth_milliseconds{service_name="shop",worker_id="w"} -1.0',
+        'queue_depth_seconds{service_name="shop",worker_id="w"} -0.001',
     ]
 
 
@@ -207,18 +207,36 @@ def test_the_engines_own_metric_stands_and_no_series_comes_twice(scrape: Scrape)
 
 
 @pytest.mark.parametrize(
-    ("name", "unit", "shown"),
+    ("name", "unit", "shown", "value"),
     [
-        ("iii.worker.cpu.user_micros", "us", "iii_worker_cpu_user_microseconds"),
-        ("iii.worker.event_loop.lag_ms", "ms", "iii_worker_event_loop_lag_milliseconds"),
-        ("iii.worker.memory.rss", "bytes", "iii_worker_memory_rss_bytes"),
-        ("ms", "ms", "ms_milliseconds"),
+        ("iii.worker.cpu.user_micros", "us", "iii_worker_cpu_user_seconds", "3e-06"),
+        ("iii.worker.event_loop.lag_ms", "ms", "iii_worker_event_loop_lag_seconds", "0.003"),
+        ("iii.worker.memory.rss", "bytes", "iii_worker_memory_rss_bytes", "3.0"),
+        ("ms", "ms", "ms_seconds", "0.003"),
+        ("gc.pause_nanoseconds", "ns", "gc_pause_seconds", "3e-09"),
+        ("age", "d", "age_seconds", "259200.0"),
+        ("cache.size", "MiBy", "cache_size_bytes", "3.145728e+06"),
+        ("load", "%", "load_percent", "3.0"),
+        ("depth", "{job}", "depth", "3.0"),
     ],
 )
-def test_16_s5_a_unit_stands_once_in_a_name(name: str, unit: str, shown: str) -> None:
+def test_16_s5_a_unit_stands_once_in_a_name_and_is_a_base_unit(name: str, unit: str, shown: str, value: str) -> None:
     scrape = Scrape()
-    scrape.series.take(metric(name, [NumberPoint(1.0, [], 5)], "gauge", unit))
-    assert scrape.lines() == [f'{shown}{{service_name="shop"}} 1.0']
+    scrape.series.take(metric(name, [NumberPoint(3.0, [], 5)], "gauge", unit))
+    assert scrape.lines() == [f'{shown}{{service_name="shop"}} {value}']
+
+
+def test_16_s5_a_histogram_of_milliseconds_is_one_of_seconds() -> None:
+    scrape = Scrape()
+    point = HistogramPoint(3, 1_250.0, [1, 2, 0], [5.0, 1_000.0], 1.0, 900.0, [], 5)
+    scrape.series.take(metric("took", [point], "histogram", "ms"))
+    assert scrape.lines() == [
+        'took_seconds_bucket{le="0.005",service_name="shop"} 1.0',
+        'took_seconds_bucket{le="1.0",service_name="shop"} 3.0',
+        'took_seconds_bucket{le="+Inf",service_name="shop"} 3.0',
+        'took_seconds_count{service_name="shop"} 3.0',
+        'took_seconds_sum{service_name="shop"} 1.25',
+    ]
 
 
 NAMES = st.text(max_size=12) | st.sampled_from(
