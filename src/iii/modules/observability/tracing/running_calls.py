@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LONG_S = 1.0  # what ends sooner is told by its worker
 SHOWN_AT_ONCE = 256
-SHOWN_AT_MOST = 10_000
+SHOWN_AT_MOST = 1_000  # of them the memory has no more, or other spans would leave
 TOLD_AFTER_S = 2.0  # by the worker, when the call is over
 _LOOKED_AT = 10_000  # calls, each time
 _SAMPLED = "13579bdf"  # last digit of the flags
