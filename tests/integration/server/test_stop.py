@@ -116,9 +116,10 @@ def spin():
 
 start = process.EngineServer.start
 
-async def started(server):
-    await start(server)
+async def started(server, *given):
+    asked = await start(server, *given)
     asyncio.get_running_loop().call_soon(spin)
+    return asked
 
 process.EngineServer.start = started
 process.STOP_S = LIMIT
