@@ -1,4 +1,6 @@
-"""The OpenTelemetry Collector itself takes what the engine exports (14), where one is installed; CI has `collector.py`.
+"""The OpenTelemetry Collector itself takes what the engine exports (14): run by hand, as Debian has none; CI has `collector.py`.
+
+    .venv/bin/python -m pytest tests/integration/observability/real_collector.py
 
 The one of opentelemetry.io is called `otelcol`. So may be one of three Go modules: `otelcol`, `otlpreceiver`, `debugexporter`.
 """
@@ -7,7 +9,6 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,8 +19,6 @@ import pytest
 
 import iii
 from tests.processes import EngineProcess
-
-pytestmark = pytest.mark.skipif(shutil.which("otelcol") is None, reason="otelcol is not installed (opentelemetry.io)")
 
 DEADLINE_S = 60.0
 COLLECTOR = """\
