@@ -1,5 +1,6 @@
 """`iii metrics`: what an engine counts, and what workers measure (issue 15; 16 §3)."""
 
+from collections import Counter
 from typing import Any
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
@@ -15,7 +16,7 @@ Shows how many calls there were since the engine's start, by function, and the l
 columns:
   FUNCTION   function called
   CALLS      calls since the engine's start
-  ERRORS     those of them that failed
+  ERRORS     those of them that failed, also because no worker had the function
   METRIC     metric that workers sent within the last hour
   TYPE       gauge, counter, updowncounter, histogram or summary
   VALUE      of its latest point; of histograms and summaries how many values, and their mean
@@ -46,7 +47,7 @@ def run(arguments: list[str]) -> int:
         print(json_text(_having(options.search, found)))
     else:
         _print(_having(options.search, found))
-        if options.search and not (found["engine_metrics"]["invocations"]["by_function"] or found["sdk_metrics"]):
+        if options.search and not any((_rows(found), found["sdk_metrics"])):
             print(f"\nNo functions or metrics have '{one_text(options.search)}' in their names.")
     return 0
 
@@ -63,16 +64,25 @@ def _having(text: str | None, found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _rows(found: dict[str, Any]) -> list[list[str]]:
+    """Of functions, the most called first."""
+    calls = Counter(found["engine_metrics"]["invocations"]["by_function"])
+    errors = Counter[str]()
+    for each in found["functions"]:
+        refused = each.get("not_found", 0)  # of an engine before these were told by function: 0
+        calls[each["function_id"]] += refused
+        errors[each["function_id"]] += each["error"] + refused
+    ordered = sorted(calls.items(), key=lambda row: (-row[1], row[0]))
+    return [[name, str(count), str(errors[name] or "")] for name, count in ordered if count]
+
+
 def _print(found: dict[str, Any]) -> None:
     calls, workers = found["engine_metrics"]["invocations"], found["engine_metrics"]["workers"]
     others = max(workers["active"] - 1, 0)  # beside this command
     print(f"{counted(calls['total'], 'call')}: {calls['success']} succeeded, {calls['error']} failed")
     print(f"{counted(others, 'worker')} now; since the engine's start {workers['spawns']} connected, commands included")
-    if calls["by_function"]:
+    if rows := _rows(found):
         print()
-        failed = {each["function_id"]: each["error"] for each in found["functions"]}
-        ordered = sorted(calls["by_function"].items(), key=lambda row: (-row[1], row[0]))
-        rows = [[name, str(count), str(failed.get(name) or "")] for name, count in ordered]
         print_table(["FUNCTION", "CALLS", "ERRORS"], rows)
     if rows := metric_rows(found["sdk_metrics"], found["timestamp"] * 1_000_000):
         print()

@@ -60,7 +60,12 @@ async def _queues(ask: Asking) -> dict[str, Row]:
 
 
 class FunctionActivity(NamedTuple):
-    """One function between two looks; times are upper bounds in seconds, None without a call that ended."""
+    """One function between two looks; times are upper bounds in seconds, None without a call that ended.
+
+    Attributes:
+        calls, errors: with those that were refused, as nobody had the function.
+        missing: calls were refused, and no worker has it now.
+    """
 
     function_id: str
     calls_per_s: float
@@ -71,12 +76,14 @@ class FunctionActivity(NamedTuple):
     p99: float | None
     calls: int
     errors: int
+    missing: bool
 
     @property
     def cells(self) -> list[str]:
         times = [_at_most(each) for each in (self.p50, self.p95, self.p99)]
         rates = [_rate(self.calls_per_s), _rate(self.errors_per_s) if self.errors_per_s else ""]
-        return [self.function_id, *rates, str(self.running), *times, str(self.calls), str(self.errors or "")]
+        name = f"{self.function_id} (no worker)" if self.missing else self.function_id
+        return [name, *rates, str(self.running), *times, str(self.calls), str(self.errors or "")]
 
 
 class EngineActivity:
@@ -88,8 +95,13 @@ class EngineActivity:
     def __init__(self, before: Sample, now: Sample, *, every: bool) -> None:
         self._now = now
         self._seconds = max(now.at - before.at, 1e-3)
-        shown = now.functions if every else {key: row for key, row in now.functions.items() if key in now.of_workers}
-        self.functions = [_between(before.functions.get(key), row, self._seconds) for key, row in shown.items()]
+        self.functions = [
+            _between(
+                before.functions.get(key), row, self._seconds, missing=key not in now.of_workers and _refused(row) > 0
+            )
+            for key, row in now.functions.items()
+            if every or key in now.of_workers or _refused(row)
+        ]
         self.workers = [row for row in now.workers if row.get("id") != now.me]
 
     def summary(self) -> str:
@@ -136,15 +148,21 @@ class EngineActivity:
         return Table(list(_WORKERS), [[cells[at] for at in places] for cells in table.rows])
 
 
-def _between(before: Row | None, now: Row, seconds: float) -> FunctionActivity:
+def _refused(row: Row) -> int:
+    """Calls that did not begin, as nobody had the function; older engines do not tell."""
+    refused: int = row.get("not_found", 0)
+    return refused
+
+
+def _between(before: Row | None, now: Row, seconds: float, *, missing: bool) -> FunctionActivity:
     if before is None or before["calls"] > now["calls"]:  # the engine was started again
         before = {"calls": 0, "error": 0, "bucket_counts": [0] * len(now["bucket_counts"])}
     counts = [b - a for a, b in zip(before["bucket_counts"], now["bucket_counts"], strict=True)]
     p50, p95, p99 = (percentile(now["bounds_s"], counts, share) for share in (0.5, 0.95, 0.99))
-    calls, errors = now["calls"] - before["calls"], now["error"] - before["error"]
-    return FunctionActivity(
-        now["function_id"], calls / seconds, errors / seconds, now["running"], p50, p95, p99, now["calls"], now["error"]
-    )
+    calls, errors = (now[name] + _refused(now) for name in ("calls", "error"))
+    calls_before, errors_before = (before[name] + _refused(before) for name in ("calls", "error"))
+    rates = (calls - calls_before) / seconds, (errors - errors_before) / seconds
+    return FunctionActivity(now["function_id"], *rates, now["running"], p50, p95, p99, calls, errors, missing)
 
 
 def percentile(bounds: list[float], counts: list[int], share: float) -> float | None:

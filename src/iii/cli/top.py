@@ -25,7 +25,9 @@ columns of functions:
   ERRORS/S       calls that failed, per second
   RUNNING        calls that run now
   P50, P95, P99  how long that part of the calls took at most, of those that ended meanwhile
-  CALLS, ERRORS  calls since the engine's start, and those of them that failed"""
+  CALLS, ERRORS  calls since the engine's start, and those of them that failed
+
+(no worker) behind a function: it is called, and no worker has it"""
 _EXAMPLES = f"""\
 examples:
   {PROGRAM}

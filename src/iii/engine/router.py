@@ -128,7 +128,7 @@ class Router:
 
     def refuse_unknown(self, invocation: Invocation) -> None:
         """`function_not_found`, with the namespaces that do have the id (01 §8.3)."""
-        self.tallies.not_found += 1
+        self.tallies.miss(invocation.function_id)
         namespace = invocation.namespace or DEFAULT_NAMESPACE
         if invocation.is_void:
             CALL_DROPPED(function=invocation.function_id, namespace=namespace, **ids_of(invocation.traceparent))

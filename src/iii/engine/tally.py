@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from iii.protocol.limits import KIB, TALLIED_CODES, TALLIED_FUNCTIONS
+from iii.protocol.limits import KIB, MISSED_FUNCTIONS, TALLIED_CODES, TALLIED_FUNCTIONS
 from iii.protocol.measurement import OTHER, SECONDS
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ TIDY_EVERY = 1000  # calls
 
 _CODE_BYTES = 64 * KIB  # of an error that is looked at for its code
 _CODE_CHARACTERS = 100
+_STRANGER_CHARACTERS = 200
 
 
 class _Coded(Struct):
@@ -125,13 +126,16 @@ class Tallies:
     """Of all functions that were ever called, so that their sums never fall.
 
     Attributes:
-        not_found: calls of functions that nobody has.
+        not_found: calls of functions that nobody had.
+        missed: the same by function: those that were ever handed over, and `MISSED_FUNCTIONS` that never were.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._tallies: dict[tuple[str, bool], Tally] = {}
+        self._strangers = 0
         self.not_found = 0
+        self.missed: dict[str, int] = {}
 
     def of(self, function: Function) -> Tally:
         """Where its calls are counted."""
@@ -143,6 +147,21 @@ class Tallies:
         if tally is None:
             tally = self._tallies[key] = Tally(*key, self._clock)
         return tally
+
+    def miss(self, function_id: str) -> None:
+        """A call of it was refused, as nobody has it: perhaps its worker died, perhaps it never had one."""
+        self.not_found += 1
+        missed = self.missed
+        if (
+            function_id not in missed
+            and (function_id, True) not in self._tallies
+            and (function_id, False) not in self._tallies
+        ):
+            if self._strangers < MISSED_FUNCTIONS and len(function_id) <= _STRANGER_CHARACTERS:
+                self._strangers += 1
+            else:
+                function_id = OTHER
+        missed[function_id] = missed.get(function_id, 0) + 1
 
     def __iter__(self) -> Iterator[Tally]:
         return iter(self._tallies.values())

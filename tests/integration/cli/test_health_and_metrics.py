@@ -65,6 +65,7 @@ def test_metrics_as_tables_and_as_json(iii: Iii, engine: RunningEngine) -> None:
     assert lines[1][:3] == ["0", "workers", "now;"]
     assert ["FUNCTION", "CALLS", "ERRORS"] in lines
     assert "engine::workers::register" in [line[0] for line in lines if line]
+    assert ["nobody::has", "3", "3"] in lines
     assert iii("trigger", "engine::functions::info", "--url", engine.url()).returncode == 1
     failed = next(
         line for line in iii("metrics", "--url", engine.url()).stdout.splitlines() if "functions::info" in line

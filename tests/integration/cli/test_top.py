@@ -43,10 +43,25 @@ def test_19_5_one_look_is_printed_for_a_pipe(iii: Iii, engine: RunningEngine) ->
     assert "engine::workers::register" in iii("top", "--all", "--interval", "200ms", "--url", engine.url()).stdout
 
 
+def test_19_5_a_function_whose_worker_is_gone_is_still_there_while_it_is_called(
+    iii: Iii, engine: RunningEngine
+) -> None:
+    seller = sdk.register_worker(engine.url(), sdk.InitOptions(worker_name="seller", otel={"enabled": False}))
+    seller.register_function("shop::sell", lambda payload: payload)
+    seller.trigger({"function_id": "shop::sell", "payload": {}})
+    seller.shutdown()
+    assert iii("trigger", "shop::sell", "--url", engine.url()).returncode == 1
+    shown = iii("top", "--interval", "200ms", "--url", engine.url()).stdout
+    assert "shop::sell (no worker)" in shown
+    found = json.loads(iii("top", "--json", "--interval", "200ms", "--url", engine.url()).stdout)["functions"]
+    row = next(row for row in found if row["function_id"] == "shop::sell")
+    assert (row["calls"], row["errors"], row["missing"]) == (2, 1, True)
+
+
 def test_19_5_json_has_all_rows(iii: Iii, engine: RunningEngine) -> None:
     found = json.loads(iii("top", "--json", "--interval", "200ms", "--limit", "1", "--url", engine.url()).stdout)
-    (function,) = found["functions"]
-    assert (function["function_id"], function["calls"], function["p99"]) == ("shop::buy", 7, None)
+    function = next(row for row in found["functions"] if row["function_id"] == "shop::buy")
+    assert (function["calls"], function["p99"], function["missing"]) == (7, None, False)
     assert [row["name"] for row in found["workers"]] == ["shop"]
     assert found["queues"]["default"]["depth"] == 0
 

@@ -81,16 +81,15 @@ rule_files: [RULES]
 tests:
   - interval: 1m
     input_series:
-      - {series: 'iii_invocations_total{job="iii",instance="a",function_id="",status="error"}', values: 0+6x20}
+      - {series: 'iii_invocations_total{job="iii",instance="a",function_id="gone",status="not_found"}', values: 0+6x20}
       - {series: 'iii_invocations_total{job="iii",instance="a",function_id="f",status="ok"}', values: 0+60x20}
     alert_rule_test:
       - {eval_time: 15m, alertname: IiiCallsFail}
       - eval_time: 15m
         alertname: IiiFunctionsMissing
         exp_alerts:
-          - exp_labels: {instance: a}
-            exp_annotations:
-              summary: Functions that no worker of a serves are called, with function_not_found; see `iii traces --errors`.
+          - exp_labels: {instance: a, function_id: gone}
+            exp_annotations: {summary: "gone is called, and no worker of a has it."}
 """
 
 

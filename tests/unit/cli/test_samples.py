@@ -36,6 +36,20 @@ def test_19_5_rates_and_times_are_those_of_the_interval() -> None:
     assert len(EngineActivity(sample(10, [0] * 4), sample(12, [0] * 4), every=True).functions) == 2
 
 
+def test_19_5_a_function_that_is_called_and_that_no_worker_has_is_shown() -> None:
+    before, now = sample(10, [90, 0, 0, 0]), sample(12, [90, 0, 0, 0])
+    before, now = (each._replace(of_workers=frozenset()) for each in (before, now))
+    assert EngineActivity(before, now, every=False).functions == []
+    before.functions["f"]["not_found"], now.functions["f"]["not_found"] = 3, 7
+    activity = EngineActivity(before, now, every=False)
+    (row,) = activity.functions
+    assert (row.calls_per_s, row.errors_per_s, row.calls, row.errors, row.missing) == (2.0, 2.0, 97, 7, True)
+    assert row.cells[0] == "f (no worker)"
+    assert activity.summary() == "0 workers, 2.0 calls/s, 100 % failed, over 2.0 s"
+    back = now._replace(of_workers=frozenset("f"))
+    assert EngineActivity(before, back, every=False).functions[0].cells[0] == "f"
+
+
 def test_19_5_errors_sort_by_those_since_the_start_and_error_rate_by_those_of_the_interval() -> None:
     before, now = sample(10, [90, 0, 0, 0]), sample(12, [92, 0, 0, 0], error=1)
     before.functions["g"] = {**before.functions["f"], "function_id": "g", "error": 9}

@@ -58,10 +58,26 @@ def test_calls_of_a_worker_that_dies_are_errors(engine: MemoryEngine) -> None:
     assert (tally_of(engine, "f").error, tally_of(engine, "f").running) == (1, 0)
 
 
-def test_a_function_that_nobody_has_is_an_error_of_none(engine: MemoryEngine) -> None:
+def test_16_1_a_function_that_nobody_has_is_missed_by_its_id(engine: MemoryEngine) -> None:
     engine.connect().call("nobody::has")
-    assert engine.core.router.tallies.not_found == 1
-    assert "nobody::has" not in [each.function_id for each in engine.core.router.tallies]
+    tallies = engine.core.router.tallies
+    assert (tallies.not_found, tallies.missed) == (1, {"nobody::has": 1})
+    assert "nobody::has" not in [each.function_id for each in tallies]
+
+
+def test_16_1_missed_functions_are_bounded_but_for_those_that_were_called_before(
+    engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert limits.MISSED_FUNCTIONS == 100
+    monkeypatch.setattr("iii.engine.tally.MISSED_FUNCTIONS", 1)
+    callee, caller = engine.connect(functions=["svc::f"]), engine.connect()
+    caller.start_call("svc::f")
+    callee.kill()
+    engine.clock.advance(0)
+    for name in ("x" * 201, "typo::a", "typo::b", "svc::f", "typo::a", "svc::f", "typo::c"):
+        caller.call(name)
+    tallies = engine.core.router.tallies
+    assert (tallies.not_found, tallies.missed) == (7, {OTHER: 3, "typo::a": 2, "svc::f": 2})
 
 
 def test_void_calls_are_counted_too(engine: MemoryEngine) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
@@ -10,7 +9,7 @@ from msgspec import Meta, Struct
 from iii.engine.tally import BOUNDS_S
 
 if TYPE_CHECKING:
-    from iii.engine.tally import Tally
+    from iii.engine.tally import Tallies, Tally
     from iii.modules.observability.steps import Steps
 
 _MOST = 1_000  # functions of one answer
@@ -23,6 +22,7 @@ class FunctionFigures(Struct):
     function_id: str
     calls: Annotated[int, Meta(description="Those that began.")]
     error: Annotated[int, Meta(description="Those that failed.")]
+    not_found: Annotated[int, Meta(description="Those that did not begin, as nobody had the function.")]
     withdrawn: Annotated[int, Meta(description="Those whose caller left.")]
     running: Annotated[int, Meta(description="Those that run now.")]
     sum_s: Annotated[float, Meta(description="Seconds that all took together that have ended.")]
@@ -34,13 +34,16 @@ class FunctionFigures(Struct):
     ]
 
 
-def figures_of(tallies: Iterable[Tally]) -> Steps[list[FunctionFigures]]:
+def figures_of(tallies: Tallies) -> Steps[list[FunctionFigures]]:
     """The most called first, 1,000 at most."""
-    by_id: dict[str, list[Tally]] = {}
+    missed = dict(tallies.missed)
+    by_id: dict[str, list[Tally]] = {name: [] for name in missed}
     for tally in tallies:
         by_id.setdefault(tally.function_id, []).append(tally)
     yield
-    ordered = sorted(by_id.items(), key=lambda row: (-sum(each.begun for each in row[1]), row[0]))
+    ordered = sorted(
+        by_id.items(), key=lambda row: (-sum(each.begun for each in row[1]) - missed.get(row[0], 0), row[0])
+    )
     found = list[FunctionFigures]()
     for at, (function_id, several) in enumerate(ordered[:_MOST]):
         durations = [each.durations for each in several]
@@ -49,11 +52,12 @@ def figures_of(tallies: Iterable[Tally]) -> Steps[list[FunctionFigures]]:
                 function_id,
                 calls=sum(each.begun for each in several),
                 error=sum(each.error for each in several),
+                not_found=missed.get(function_id, 0),
                 withdrawn=sum(each.withdrawn for each in several),
                 running=max(sum(each.running for each in several), 0),
                 sum_s=sum(each.sum_s for each in durations),
                 bounds_s=list(BOUNDS_S),
-                bucket_counts=[sum(counts) for counts in zip(*(each.buckets for each in durations), strict=True)],
+                bucket_counts=[sum(each.buckets[bound] for each in durations) for bound in range(len(BOUNDS_S) + 1)],
             )
         )
         if at % _AT_ONCE == 0:

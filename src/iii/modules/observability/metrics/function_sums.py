@@ -10,10 +10,11 @@ from iii.engine.tally import BOUNDS_S
 from iii.protocol.measurement import OTHER
 
 if TYPE_CHECKING:
-    from iii.engine.tally import Tally
+    from iii.engine.tally import Tallies, Tally
     from iii.modules.observability.steps import Steps
 
 SERIES = 10_000  # Most series of functions in metrics; functions beyond them are shown together, as `other`.
+MISSED = 300  # Most functions in metrics whose calls were refused because nobody had them; further ones are `other`.
 CODES = 8  # of one function that are shown
 _OF_FUNCTION = 30  # series of one: a histogram of 17, outcomes, running calls, codes
 _AT_ONCE = 250  # functions, 1 ms
@@ -47,6 +48,15 @@ class FunctionSum:
         shown = dict(self._codes.most_common(CODES))
         beyond = self._codes.total() - sum(shown.values())
         return {**shown, OTHER: shown.get(OTHER, 0) + beyond} if beyond else shown
+
+
+def missed_calls(tallies: Tallies) -> dict[str, int]:
+    """Refused calls of functions that nobody had: those refused most each for itself, the others together."""
+    missed = Counter(tallies.missed)
+    del missed[OTHER]
+    shown = dict(missed.most_common(MISSED))
+    beyond = tallies.not_found - sum(shown.values())
+    return {**shown, OTHER: beyond} if beyond else shown
 
 
 def function_sums(tallies: Iterable[Tally]) -> Steps[list[FunctionSum]]:

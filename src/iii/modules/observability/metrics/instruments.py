@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from iii.engine.tally import BOUNDS_S
-from iii.modules.observability.metrics.function_sums import FunctionSum
+from iii.modules.observability.metrics.function_sums import FunctionSum, missed_calls
 from iii.modules.observability.records import Attributes, HistogramPoint, Metric, MetricType, NumberPoint
+from iii.protocol.errors import FunctionNotFound
 from iii.protocol.measurement import Distribution, Measurement
 
 if TYPE_CHECKING:
@@ -39,13 +40,12 @@ def _of_calls(engine: Engine, service: str, functions: Sequence[FunctionSum]) ->
         for status, value in (("ok", each.ok), ("error", each.error), ("withdrawn", each.withdrawn))
         if value or status != "withdrawn"
     ]
-    unknown = number(engine.router.tallies.not_found, ("function_id", ""), ("status", "error"))
+    missed = missed_calls(engine.router.tallies)
+    outcomes += (number(count, ("function_id", name), ("status", "not_found")) for name, count in missed.items())
     running = (number(each.running, ("function_id", each.function_id)) for each in functions)
-    errors = (
-        number(count, ("function_id", each.function_id), ("error_code", code))
-        for each in functions
-        for code, count in each.codes.items()
-    )
+    codes = Counter({(each.function_id, code): count for each in functions for code, count in each.codes.items()})
+    codes.update({(name, FunctionNotFound.code): count for name, count in missed.items()})
+    errors = (number(count, ("function_id", name), ("error_code", code)) for (name, code), count in codes.items())
     status = Counter(peer.status for peer in engine.roster.workers())
     workers = {"connected": 0, "available": 0, "busy": 0, **status, "disconnected": engine.roster.deaths}
     histogram = metric("iii.invocation.duration", "s", "histogram", "From hand-over to answer.", ())
@@ -59,7 +59,7 @@ def _of_calls(engine: Engine, service: str, functions: Sequence[FunctionSum]) ->
     )  # fmt: skip
     spawns, deaths = engine.roster.spawns, engine.roster.deaths
     return [
-        metric("iii.invocations.total", "{invocation}", "counter", "Calls by outcome.", [*outcomes, unknown]),
+        metric("iii.invocations.total", "{invocation}", "counter", "Calls by outcome.", outcomes),
         histogram,
         metric("iii.invocations.running", "{invocation}", "gauge", "Calls at work.", running),
         metric("iii.invocation.errors.total", "{error}", "counter", "Failed calls by code.", errors),

@@ -45,12 +45,40 @@ def engine() -> EngineWithMetrics:
 
 def test_calls_by_outcome_with_durations_and_codes(engine: EngineWithMetrics) -> None:
     calls = points(engine, "iii.invocations.total")
-    assert calls["f", "ok"].value == calls["f", "error"].value == calls["", "error"].value == 1.0
+    assert calls["f", "ok"].value == calls["f", "error"].value == 1.0
+    assert calls["nobody::has", "not_found"].value == 1.0
     assert points(engine, "iii.invocations.running")["f",].value == 1.0
     durations = points(engine, "iii.invocation.duration")["f",]
     assert (durations.count, durations.sum) == (2, pytest.approx(0.04))
     assert durations.bucket_counts[durations.explicit_bounds.index(0.025)] == 2
     assert points(engine, "iii.invocation.errors.total")["f", 'shop "closed"\n'].value == 1.0
+
+
+def test_16_5_each_series_is_one_also_of_a_function_that_handed_on_that_another_is_not_there(
+    engine: EngineWithMetrics,
+) -> None:
+    callee = engine.engine.connect(functions=["svc::f"])
+    engine.worker.start_call("svc::f")
+    callee.answer(callee.invocations()[0], error={"code": "function_not_found", "message": "no"})
+    callee.drop()
+    engine.clock.advance(0)
+    engine.worker.call("svc::f")
+    for metric in shown(engine):
+        series = [tuple(map(tuple, point.attributes)) for point in metric.data_points]
+        assert len(set(series)) == len(series), metric.name
+    assert points(engine, "iii.invocation.errors.total")["svc::f", "function_not_found"].value == 2.0
+    calls = points(engine, "iii.invocations.total")
+    assert (calls["svc::f", "error"].value, calls["svc::f", "not_found"].value) == (1.0, 1.0)
+
+
+def test_16_5_missed_functions_beyond_the_bound_are_shown_together(
+    engine: EngineWithMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "MISSED", 1)
+    for name in ("b", "b", "c"):
+        engine.worker.call(name)
+    calls = {key: point.value for key, point in points(engine, "iii.invocations.total").items() if "not_found" in key}
+    assert calls == {("b", "not_found"): 2.0, ("other", "not_found"): 2.0}
 
 
 def test_workers_by_status(engine: EngineWithMetrics) -> None:

@@ -193,6 +193,17 @@ def test_what_a_worker_sends_is_listed_and_watched() -> None:
     assert [each["sum"] for each in engine.ask("rollups::list")["rollups"]] == [3.0]
 
 
+def test_16_3_functions_that_nobody_has_are_told_with_their_refused_calls() -> None:
+    world = EngineWithMetrics()
+    for _ in range(2):
+        world.worker.call("nobody::has")
+    found = world.ask("metrics::list", include_functions=True)
+    row = next(row for row in found["functions"] if row["function_id"] == "nobody::has")
+    assert (row["not_found"], row["calls"], row["error"], row["running"], row["sum_s"]) == (2, 0, 0, 0, 0)
+    assert len(row["bucket_counts"]) == len(row["bounds_s"]) + 1
+    assert found["engine_metrics"]["invocations"]["error"] == 2
+
+
 def test_16_3_functions_have_their_calls_and_durations_if_asked_for() -> None:
     world = EngineWithMetrics()
     assert "functions" not in world.ask("metrics::list")
