@@ -72,7 +72,8 @@ def _told(series: _Series, same: set[tuple[str, str]], now_ns: int) -> str:
 
 
 def _value(metric: Mapping[str, Any], point: Mapping[str, Any]) -> str:
+    unit = "" if metric["unit"] == "1" else metric["unit"]  # a plain number
     if metric["metric_type"] in ("histogram", "summary"):
         mean = point["sum"] / point["count"] if point["count"] else 0
-        return f"{point['count']} values, mean {figure(mean)} {metric['unit']}".rstrip()
-    return f"{figure(point['value'])} {metric['unit']}".rstrip()
+        return f"{point['count']} values, mean {figure(mean)} {unit}".rstrip()
+    return f"{figure(point['value'])} {unit}".rstrip()

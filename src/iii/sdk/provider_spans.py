@@ -44,8 +44,9 @@ class ProviderSpans:
     """As `SpanRecorder`, with the tracer of a provider that is not ours; all of its spans go to the engine too."""
 
     def __init__(self, provider: TracerProvider, sink: FrameSink, marks: Mapping[str, str], interval_ms: float) -> None:
-        """`marks` are added to the provider's resource, and give way to it."""
-        exporter = _FrameExporter(sink, {**marks, **provider.resource.attributes, "iii.otlp.kind": "standard"})
+        """`marks` are added to the provider's resource, and give way to it but in what must be as in records and metrics."""
+        same = {key: marks[key] for key in ("service.name", "iii.otlp.kind") if key in marks}
+        exporter = _FrameExporter(sink, {**marks, **provider.resource.attributes, **same})
         self._processor = BatchSpanProcessor(
             exporter, schedule_delay_millis=interval_ms, export_timeout_millis=_EXPORT_TIMEOUT_MS
         )

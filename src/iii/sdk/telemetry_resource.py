@@ -36,7 +36,7 @@ def resource_attributes(config: OtelConfig, named: str | None = None) -> dict[st
 
 
 def _of_the_application() -> str | None:
-    """As its own tracer provider has it, which makes the spans: log records and metrics are of the same service."""
+    """As its own tracer provider has it, which makes the spans, unless nobody gave that one a name."""
     if "opentelemetry.sdk.trace" not in sys.modules:
         return None
     from iii.sdk.provider_spans import application_provider

@@ -436,7 +436,7 @@ def application(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
 def test_an_applications_own_opentelemetry_gets_all_spans_and_so_does_the_engine(
     engine: FakeEngine, connect: Connect, application: InMemorySpanExporter
 ) -> None:
-    worker = connect(otel=FAST_OTEL)
+    worker = connect(otel={**FAST_OTEL, "service_name": None})
     engine.answers["inner"] = None
 
     def outer(data: Any) -> None:
@@ -470,6 +470,29 @@ def test_an_applications_own_opentelemetry_gets_all_spans_and_so_does_the_engine
     assert [event["name"] for event in outermost["events"]] == ["iii.invocation.input", "iii.invocation.output"]
     assert answer["traceparent"] == f"00-{'a' * 32}-{outermost['spanId']}-01"
     assert by_name["execute fail"]["status"] == {"code": 2, "message": "boom"}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "option", "name"),
+    [("unknown_service:python", None, "orders"), ("their-shop", None, "their-shop"), ("their-shop", "shop", "shop")],
+)
+def test_08_17_1_spans_of_an_applications_provider_are_of_the_service_that_records_are_of(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch, theirs: str, option: str | None, name: str
+) -> None:
+    provider = TracerProvider(resource=Resource({"service.name": theirs, "team": "a"}), shutdown_on_exit=False)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    worker = connect(worker_name="orders", otel={**FAST_OTEL, "service_name": option})
+    worker.register_function("work", lambda data: iii.Logger().info("at work"))
+    connection = engine.connection()
+    connection.message("registerfunction")
+    connection.invoke("work")
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: spans(socket) and socket.telemetry(b"LOGS"))
+    (of_spans,) = socket.telemetry(b"OTLP")[0]["resourceSpans"]
+    (of_records,) = socket.telemetry(b"LOGS")[0]["resourceLogs"]
+    resources = [plain(each["resource"]["attributes"]) for each in (of_spans, of_records)]
+    assert [each["service.name"] for each in resources] == [name, name]
+    assert resources[0]["team"] == "a"
 
 
 def test_a_trace_that_its_caller_does_not_record_goes_on_unrecorded(engine: FakeEngine, connect: Connect) -> None:
