@@ -127,15 +127,14 @@ class Tallies:
 
     Attributes:
         not_found: calls of functions that nobody had.
-        missed: the same by function: those that were ever handed over, and `MISSED_FUNCTIONS` that never were.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._tallies: dict[tuple[str, bool], Tally] = {}
-        self._strangers = 0
+        self._missed: dict[str, int] = {}  # of functions with calls that began
+        self._strangers: dict[str, int] = {}  # of others, whose ids their callers choose
         self.not_found = 0
-        self.missed: dict[str, int] = {}
 
     def of(self, function: Function) -> Tally:
         """Where its calls are counted."""
@@ -151,17 +150,22 @@ class Tallies:
     def miss(self, function_id: str) -> None:
         """A call of it was refused, as nobody has it: perhaps its worker died, perhaps it never had one."""
         self.not_found += 1
-        missed = self.missed
-        if (
-            function_id not in missed
-            and (function_id, True) not in self._tallies
-            and (function_id, False) not in self._tallies
-        ):
-            if self._strangers < MISSED_FUNCTIONS and len(function_id) <= _STRANGER_CHARACTERS:
-                self._strangers += 1
-            else:
-                function_id = OTHER
-        missed[function_id] = missed.get(function_id, 0) + 1
+        missed, strangers = self._missed, self._strangers
+        count = strangers.pop(function_id, 0) + 1
+        if (function_id, True) in self._tallies or (function_id, False) in self._tallies:
+            missed[function_id] = missed.get(function_id, 0) + count
+        elif len(function_id) <= _STRANGER_CHARACTERS:
+            strangers[function_id] = count
+            if len(strangers) > MISSED_FUNCTIONS:
+                del strangers[next(iter(strangers))]
+
+    @property
+    def missed(self) -> dict[str, int]:
+        """`not_found` by function: those with calls that ever began, and `MISSED_FUNCTIONS` others, which were called last."""
+        found = dict(self._missed)
+        for name, count in self._strangers.items():
+            found[name] = found.get(name, 0) + count
+        return found
 
     def __iter__(self) -> Iterator[Tally]:
         return iter(self._tallies.values())

@@ -79,7 +79,7 @@ NESTING_LEVELS = 500
 # -- Counting
 # Most functions whose calls are counted each for itself; calls of further ones are counted together, as `other`.
 TALLIED_FUNCTIONS = 10_000
-# Most functions that no worker ever had whose refused calls are counted each for itself; those of further ones are `other`.
+# Most functions that no worker ever had whose refused calls are counted each for itself: those that were called last.
 MISSED_FUNCTIONS = 100
 # Most error codes of one function that are counted each for itself.
 TALLIED_CODES = 32

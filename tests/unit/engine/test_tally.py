@@ -74,10 +74,22 @@ def test_16_1_missed_functions_are_bounded_but_for_those_that_were_called_before
     caller.start_call("svc::f")
     callee.kill()
     engine.clock.advance(0)
-    for name in ("x" * 201, "typo::a", "typo::b", "svc::f", "typo::a", "svc::f", "typo::c"):
+    for name in ("svc::f", "typo::a", "svc::f", "typo::b", "typo::b", "x" * 201, "typo::c", "typo::c"):
         caller.call(name)
     tallies = engine.core.router.tallies
-    assert (tallies.not_found, tallies.missed) == (7, {OTHER: 3, "typo::a": 2, "svc::f": 2})
+    assert (tallies.not_found, tallies.missed) == (8, {"svc::f": 2, "typo::c": 2})
+
+
+def test_16_1_what_a_function_missed_before_its_first_call_is_its_own(engine: MemoryEngine) -> None:
+    caller = engine.connect()
+    caller.call("svc::f")
+    callee = engine.connect(functions=["svc::f"])
+    caller.start_call("svc::f")
+    callee.drop()
+    engine.clock.advance(0)
+    assert engine.core.router.tallies.missed == {"svc::f": 1}
+    caller.call("svc::f")
+    assert engine.core.router.tallies.missed == {"svc::f": 2}
 
 
 def test_void_calls_are_counted_too(engine: MemoryEngine) -> None:

@@ -52,9 +52,7 @@ class FunctionSum:
 
 def missed_calls(tallies: Tallies) -> dict[str, int]:
     """Refused calls of functions that nobody had: those refused most each for itself, the others together."""
-    missed = Counter(tallies.missed)
-    del missed[OTHER]
-    shown = dict(missed.most_common(MISSED))
+    shown = dict(Counter(tallies.missed).most_common(MISSED))
     beyond = tallies.not_found - sum(shown.values())
     return {**shown, OTHER: beyond} if beyond else shown
 
