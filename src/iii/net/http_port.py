@@ -1,4 +1,4 @@
-"""The sockets of the console: so many connections at most, and none for long that asks nothing (23 §2)."""
+"""The sockets of a small HTTP port: so many connections at most, and none for long that asks nothing (16 §5, 23 §2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from iii.protocol.limits import ACCEPT_ERROR_PAUSE_S, CONSOLE_CONNECTIONS, CONSOLE_SILENT_S
+from iii.protocol.limits import ACCEPT_ERROR_PAUSE_S
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 _LOOK_S = 1.0
 
 
-class ConsolePort:
+class HttpPort:
     """aiohttp itself waits without an end for the first request of a connection, and asyncio's server counts nobody who is at
-    the handshake of TLS."""
+    the handshake of TLS. Further requests have the `keepalive_timeout` of the runner.
 
-    def __init__(self, server: web.Server, silent_s: float = CONSOLE_SILENT_S) -> None:
+    `connections` is how many there may be; `silent_s` how long a connection may take for its first request.
+    """
+
+    def __init__(self, server: web.Server, connections: int, silent_s: float) -> None:
         self._server = server
+        self._most = connections
         self._silent_s = silent_s
         self._silent: dict[asyncio.BaseProtocol, float] = {}  # since when; what has ended goes with the next look
         self._greeting: dict[asyncio.Task[None], asyncio.BaseProtocol] = {}
@@ -30,7 +34,7 @@ class ConsolePort:
         self._context: ssl.SSLContext | None = None
         self._watching: asyncio.Task[None] | None = None
 
-    def open(self, sockets: Sequence[socket.socket], context: ssl.SSLContext | None) -> None:
+    def open(self, sockets: Sequence[socket.socket], context: ssl.SSLContext | None = None) -> None:
         """Serve these."""
         self._loop = asyncio.get_running_loop()
         self._context = context
@@ -69,7 +73,7 @@ class ConsolePort:
             self._loop.remove_reader(listening)
             self._loop.call_later(ACCEPT_ERROR_PAUSE_S, self._resume, listening)
             return
-        if len(self._server.connections) + len(self._greeting) >= CONSOLE_CONNECTIONS:
+        if len(self._server.connections) + len(self._greeting) >= self._most:
             accepted.close()
             return
         accepted.setblocking(False)
