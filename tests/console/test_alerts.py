@@ -73,3 +73,14 @@ def test_23_check_37_a_rule_is_made_changed_and_deleted(window: Window, shop: Sh
     dialog.get_by_role("button", name="Delete").click()
     shop.until(lambda: shop.ask("engine::alerts::list")["rules"] == [], "the end of the rule")
     expect(card).to_have_count(0)
+
+
+def test_16_s6_7_a_card_says_that_the_alert_was_not_delivered(window: Window, shop: Shop) -> None:
+    action = {"type": "webhook", "url": "http://127.0.0.1:9/"}
+    rule = {"name": "to nobody", "metric": "iii.workers.active", "threshold": -1, "action": action}
+    shop.call("engine::alerts::set", rule=rule)
+    page = window.open("/alerts")
+    card = page.get_by_role("region", name="to nobody")
+    page.get_by_role("button", name="Evaluate now").click()
+    expect(card).to_contain_text(re.compile("not delivered .* ago: webhook refused: Private IP blocked"))
+    shop.call("engine::alerts::delete", name="to nobody")

@@ -23,6 +23,8 @@ export interface AlertState {
   current_value: number;
   threshold: number;
   operator: string;
+  action_error?: string;
+  action_failed?: number;
 }
 
 /** Functions of a namespace, by id or by metadata. */

@@ -15,7 +15,7 @@ import { failed, toast } from "../parts/toast.tsx";
 import { age, count, moment, span } from "../text/format.ts";
 import { oneLine } from "../text/visible.ts";
 
-interface Alert { name: string; firing: boolean; last_evaluated: number; last_triggered: number | null; current_value: number; threshold: number; operator: string }
+interface Alert { name: string; firing: boolean; last_evaluated: number; last_triggered: number | null; current_value: number; threshold: number; operator: string; action_error?: string; action_failed?: number }
 
 const DELETE = "engine::alerts::delete";
 const SOON_MS = 1200; // in which the rules that were written count
@@ -110,6 +110,7 @@ export default function Alerts() {
                   {state ? <p className="big-value">{Number(state.current_value.toPrecision(6))} <small className="muted">{signOf(state.operator)} {state.threshold}</small></p> : null}
                   <p className="muted"><Condition rule={rule} /></p>
                   {state ? <p className="muted">looked at {state.last_evaluated ? `${age(state.last_evaluated, now)} ago` : "never"}{state.last_triggered ? <>, fired last <span title={moment(state.last_triggered)}>{age(state.last_triggered, now)} ago</span></> : ", never fired"}</p> : null}
+                  {state?.action_error ? <p className="bad-text">not delivered{state.action_failed ? <> <span title={moment(state.action_failed)}>{age(state.action_failed, now)} ago</span></> : null}: <Text limit={200}>{state.action_error}</Text></p> : null}
                   {may(SET) || may(DELETE) ? (
                     <div className="row">
                       {may(SET) ? <button type="button" className="button small" onClick={() => void written(rule).then((own) => setEdited({ rule: own }))}>Edit…</button> : null}

@@ -146,7 +146,7 @@ async def _there(
 
 
 async def _follow(address: Address, asked: dict[str, Any], cursor: int, show: Callable[[dict[str, Any]], None]) -> int:
-    """Each record once, whatever its time says; an engine that is away is waited for."""
+    """Each record once, whatever its time says; an engine that is away is waited for, as the SDK's own lines say."""
     from iii import InvocationError, InvocationTimeout, RegistrationRejected, connect_worker
     from iii.cli.command_worker import worker_options
     from iii.protocol.address import masked
@@ -154,7 +154,6 @@ async def _follow(address: Address, asked: dict[str, Any], cursor: int, show: Ca
     options = worker_options(address, "logs")
     try:
         async with connect_worker(address.url, options) as worker:
-            worker.add_connection_state_listener(_tell)
             while True:
                 await asyncio.sleep(_POLL_S)
                 request = {**asked, "after": cursor, "limit": _AT_ONCE}
@@ -173,11 +172,6 @@ async def _follow(address: Address, asked: dict[str, Any], cursor: int, show: Ca
         return fail(f"the engine at {masked(address.url)} refused this command: {error}")
     except InvocationError as error:
         return fail(f"{error.code}: {error.message}")
-
-
-def _tell(state: str) -> None:
-    if state == "reconnecting":
-        _say("the engine is away; waiting for it")
 
 
 def _say(text: str) -> None:

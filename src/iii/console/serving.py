@@ -27,12 +27,13 @@ from iii.console.live.topics import topics_of
 from iii.console.logging_in import ConsolePlace, EngineSeen, LoggingIn
 from iii.console.logins import LoginRoutes
 from iii.console.pages import PageRoutes
-from iii.console.port import ConsolePort
 from iii.console.proxy import Proxy
 from iii.console.sessions import Sessions
 from iii.console.visitor import Admitting
 from iii.net.http_log import HttpLog
+from iii.net.http_port import HttpPort
 from iii.net.listening import port_of
+from iii.protocol.limits import CONSOLE_CONNECTIONS, CONSOLE_SILENT_S, KEPT_ALIVE_S
 from iii.protocol.versions import PACKAGE_VERSION
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class ConsoleServer:
         self._proxy = Proxy(self._reception, place)
         self._pages = PageRoutes(folder, self.told_to_pages)
         self._runner: web.AppRunner | None = None
-        self._port: ConsolePort | None = None
+        self._port: HttpPort | None = None
         self._expiring: asyncio.Task[None] | None = None
 
     @property
@@ -100,11 +101,12 @@ class ConsoleServer:
             logger=HttpLog(),
             shutdown_timeout=STOP_S,
             handler_cancellation=True,
+            keepalive_timeout=KEPT_ALIVE_S,
         )
         await runner.setup()
         assert runner.server is not None  # since it is set up
         self.port = port_of(sockets[0])
-        self._port = ConsolePort(runner.server)
+        self._port = HttpPort(runner.server, CONSOLE_CONNECTIONS, CONSOLE_SILENT_S)
         self._port.open(sockets, None if self._tls is None else self._tls.following())
         self._expiring = asyncio.get_running_loop().create_task(self._expire())
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from iii.engine.departures import Departures, visit_level
+from iii.engine.departures import Departures, is_visit, visit_level
 from iii.engine.drained import DrainedProcesses
 from iii.engine.listeners import Listeners
 from iii.engine.session.peer import Ending, Peer
@@ -51,6 +51,7 @@ class Roster:
         drained: the processes that were taken out of service.
         spawns: workers that there ever were.
         deaths: those of them that left.
+        commands_left: those of them that were commands of `iii`.
         events: `worker_connected`, `worker_metadata_updated` and `worker_disconnected`, each when the lists show it.
     """
 
@@ -63,12 +64,17 @@ class Roster:
         self.drained = DrainedProcesses(clock)
         self.spawns = 0
         self.deaths = 0
+        self.commands_left = 0
         self._claimed: dict[Peer, tuple[str, str]] = {}
         functions.changes.subscribe(self.departures.owner_changed)
 
     def workers(self) -> list[Peer]:
         """Connections that said something of the protocol (N1)."""
         return [peer for peer in self.connections.values() if peer.is_worker]
+
+    def commands(self) -> int:
+        """How many of them are commands of `iii`."""
+        return sum(map(is_visit, self.workers()))
 
     # -- their life -----------------------------------------------------------------------------------------------
 
@@ -98,6 +104,7 @@ class Roster:
         self.departures.ended(peer, ending, calls)
         if peer.is_worker:
             self.deaths += 1
+            self.commands_left += is_visit(peer)
             self.events("worker_disconnected", peer)
 
     # -- those that come again --------------------------------------------------------------------------------------

@@ -172,6 +172,12 @@ HANDSHAKE_TIMEOUT_MS = 10_000
 PING_INTERVAL_S = 20.0
 # A connection without any inbound frame for this time is closed, unless it is handling a call. (L7)
 SILENCE_S = 60.0
+# Longest time from an answer of the console or of `prometheus_port` to the next complete request of its connection. (16 §5, 23 §2)
+KEPT_ALIVE_S = 75.0
+# Most connections to `prometheus_port`; further ones are closed. (16 §5)
+METRICS_CONNECTIONS = 100
+# Longest time from a connection to `prometheus_port` to its first complete request. (16 §5)
+METRICS_SILENT_S = 15.0
 # Pause of a listener that cannot accept connections. (01 §1.1)
 ACCEPT_ERROR_PAUSE_S = 1.0
 # Longest wait of the SDK for the engine to accept a worker; an engine that does not answer counts as an old one. (P10)

@@ -163,11 +163,22 @@ def test_following_goes_on_after_a_restart_of_the_engine(tmp_path: Path, follow:
         log(first, "before")
         following = follow("--worker", "orders", "--timeout-ms", "1000", engine=first)
         lines = following.lines("before")
+        log(first, "between")
+        lines += following.lines("between")  # it is connected for good
         assert first.stop() == 0
         second = started(int(first.url().rpartition(":")[2]))
         log(second, "after")
         lines += following.lines("after")
-        assert [line.rpartition("orders ")[2] for line in lines] == ["before", "after"]
+        assert [line.rpartition("orders ")[2] for line in lines] == ["before", "between", "after"]
+        assert following.interrupt() == 130
+        assert following.process.stderr is not None
+        told = [line.partition(" iii.sdk ")[2] or line for line in following.process.stderr.read().splitlines()]
+        assert [line for line in told if not line.startswith("Cannot connect to the engine")] == [
+            told[0],
+            told[-1],
+        ]  # lost, and there again, once each
+        assert told[0].startswith("Connection to the engine lost")
+        assert told[-1].startswith("Connected to the engine")
     finally:
         for engine in engines:
             engine.process.kill()

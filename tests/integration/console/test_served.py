@@ -14,7 +14,7 @@ from aiohttp import web
 
 from iii.console import serving
 from iii.console.module import Console
-from iii.console.port import ConsolePort
+from iii.net.http_port import HttpPort
 from iii.protocol.access_token import hash_of
 from iii.server import config_file
 from iii.server.process import EngineServer
@@ -216,7 +216,7 @@ async def test_connections_that_ask_nothing_end_and_others_go_on() -> None:
     runner = web.ServerRunner(web.Server(page))
     await runner.setup()
     assert runner.server is not None
-    port = ConsolePort(runner.server, silent_s=0.05)
+    port = HttpPort(runner.server, 10, silent_s=0.05)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = listening.getsockname()
         port.open([listening.dup()], None)
@@ -232,11 +232,8 @@ async def test_connections_that_ask_nothing_end_and_others_go_on() -> None:
         await runner.cleanup()
 
 
-async def test_connections_that_never_end_their_tls_handshake_count_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_connections_that_never_end_their_tls_handshake_count_too(tmp_path: Path) -> None:
     """23 §2: else strangers have all open files of the engine."""
-    monkeypatch.setattr("iii.console.port.CONSOLE_CONNECTIONS", 3)
     authority = Authority(tmp_path)
     server = authority.server()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -248,7 +245,7 @@ async def test_connections_that_never_end_their_tls_handshake_count_too(
     runner = web.ServerRunner(web.Server(page))
     await runner.setup()
     assert runner.server is not None
-    port = ConsolePort(runner.server, silent_s=60.0)
+    port = HttpPort(runner.server, 3, silent_s=60.0)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         number = listening.getsockname()[1]
         port.open([listening.dup()], context)

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from iii.modules.observability.config import ObservabilityConfig
-from iii.modules.observability.metrics.prometheus import PrometheusPort
+from iii.modules.observability.metrics.prometheus import PrometheusPort, ScrapeBounds
 from iii.modules.observability.records import Scraped
 from iii.net.http_log import NO_HTTP
 from iii.testing import FakeClock, MemoryEngine
@@ -112,5 +112,72 @@ async def test_16_5_scrapes_that_wait_share_one_page() -> None:
             go_on.set()
             assert await asyncio.gather(first, *others) == [200] * 51
             assert begun.qsize() < 25  # each of them, if they did not share
+    finally:
+        await port.close()
+
+
+async def _none() -> Scraped:
+    return Scraped([], [])
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /healthz HTTP/1.1\r\nHost: me\r\n"], ids=["nothing", "half"])
+@pytest.mark.parametrize("before", [0, 1], ids=["first", "later"])
+async def test_16_5_a_connection_without_a_whole_request_ends(said: bytes, before: int) -> None:
+    bounds = ScrapeBounds(silent_s=60.0, kept_alive_s=0.05) if before else ScrapeBounds(silent_s=0.05)
+    port = PrometheusPort(MemoryEngine(FakeClock()).core, 0, _none, bounds)
+    await port.open()
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port.port)
+            for _ in range(before):
+                writer.write(b"GET /healthz HTTP/1.1\r\nHost: me\r\n\r\n")
+                assert (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
+            writer.write(said)
+            assert await reader.read() == b""
+            writer.close()
+    finally:
+        await port.close()
+
+
+async def test_16_5_a_scrape_that_takes_long_is_not_cut() -> None:
+    cut = asyncio.Event()
+
+    async def metrics() -> Scraped:
+        await cut.wait()
+        return Scraped([], [])
+
+    port = PrometheusPort(MemoryEngine(FakeClock()).core, 0, metrics, ScrapeBounds(silent_s=0.05))
+    await port.open()
+    try:
+        async with asyncio.timeout(DEADLINE_S), aiohttp.ClientSession() as client:
+            async with client.get(f"http://127.0.0.1:{port.port}/healthz"):
+                scrape = asyncio.create_task(client.get(f"http://127.0.0.1:{port.port}/metrics"))
+                silent, writer = await asyncio.open_connection("127.0.0.1", port.port)
+                assert await silent.read() == b""
+                cut.set()
+                assert (await scrape).status == 200
+            writer.close()
+    finally:
+        await port.close()
+
+
+async def test_16_5_further_connections_are_closed_until_another_one_ends() -> None:
+    port = PrometheusPort(MemoryEngine(FakeClock()).core, 0, _none, ScrapeBounds(connections=2))
+    await port.open()
+    try:
+        async with asyncio.timeout(DEADLINE_S), aiohttp.ClientSession() as client:
+            there = [await asyncio.open_connection("127.0.0.1", port.port) for _ in range(2)]
+            refused, writer = await asyncio.open_connection("127.0.0.1", port.port)
+            assert await refused.read() == b""
+            writer.close()
+            there[0][1].close()
+            while True:  # until the port has seen it
+                try:
+                    async with client.get(f"http://127.0.0.1:{port.port}/healthz") as answer:
+                        assert answer.status == 200
+                        break
+                except aiohttp.ClientError:
+                    await asyncio.sleep(0.02)
+            there[1][1].close()
     finally:
         await port.close()

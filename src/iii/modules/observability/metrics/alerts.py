@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.invocation import Invocation
+from iii.modules.observability.metrics.alert_actions import AlertActions, TriggeredAlert
 from iii.modules.observability.metrics.alert_rule import SHOWN, AlertRule
 from iii.modules.observability.metrics.alert_texts import ask_for_rules, needs_texts, with_texts
 from iii.modules.observability.metrics.alert_values import AlertValue
-from iii.protocol.log_event import LogEvent
-from iii.protocol.names import is_builtin_id
-from iii.protocol.quoted import shortened
 
 if TYPE_CHECKING:
     from iii.engine.clock import Timer
     from iii.engine.engine import Engine
     from iii.modules.observability.metrics.store import MetricStore
     from iii.modules.observability.metrics.webhooks import Webhooks
-    from iii.protocol.errors import InvocationError
-
-ALERT_TRIGGERED = LogEvent(
-    __name__, "alert.triggered", logging.WARNING, "Alert triggered",
-    means="A metric is beyond the threshold of a rule in `alerts` of `iii-observability`.",
-    do="What the rule was made for.",
-)  # fmt: skip
-FUNCTION_REFUSED = LogEvent(
-    __name__, "alert.function_refused", logging.WARNING,
-    "alert function target rejected; built-in/internal function ids cannot be invoked as alert actions",
-    means="The `path` of an alert's action is a function of the engine.",
-    do="Name a function of a worker, which may call the engine's.",
-)  # fmt: skip
-FUNCTION_FAILED = LogEvent(
-    __name__, "alert.function_failed", logging.WARNING, "Alert not delivered: its function failed",
-    means="The function of an alert's action is not registered, or failed; it is not called again for this alert.",
-    do="Register the function, in namespace `default`, or correct `path` of the action; else look at the worker that has it.",
-)  # fmt: skip
 
 EVERY_S = 10.0
 
@@ -57,16 +36,11 @@ class AlertState(Struct):
     current_value: float
     threshold: float
     operator: str
-
-
-class TriggeredAlert(Struct):
-    name: str
-    metric: str
-    value: float
-    threshold: float
-    operator: str
-    firing: bool
-    timestamp: int
+    action_error: Annotated[
+        str | UnsetType,
+        Meta(description="Why its webhook or function did not take the newest alert; absent: it did, or has yet to."),
+    ] = UNSET
+    action_failed: Annotated[int | UnsetType, Meta(description="When, in Unix milliseconds.")] = UNSET
 
 
 class NoRequest(Struct):
@@ -101,7 +75,7 @@ class Alerts:
     def __init__(self, engine: Engine, store: MetricStore, webhooks: Webhooks) -> None:
         self._engine = engine
         self._store = store
-        self._webhooks = webhooks
+        self._actions = AlertActions(engine, webhooks)
         self._watched: list[_Watched] = []
         self._timer: Timer | None = None
 
@@ -112,6 +86,7 @@ class Alerts:
             _Watched(rule, AlertValue(rule, self._engine, self._store), states.get(rule.name) if rule.enabled else None)
             for rule in rules
         ]
+        self._actions.keep(rules)
         if rules and self._timer is None:
             self._timer = self._engine.clock.call_at(self._engine.clock.now(), self._look)
 
@@ -124,7 +99,7 @@ class Alerts:
     @builtin("engine::alerts::list", spec="16 §6")
     def alerts(self, request: NoRequest, invocation: Invocation) -> AlertsList | Later:
         """List the rules of alerts, and how they stand; placeholders in their actions are not filled."""
-        states = [each.state for each in self._watched if each.state is not None]
+        states = [self._told(each.rule, each.state) for each in self._watched if each.state is not None]
         rules = [_row(each.rule) for each in self._watched]
         firing = sum(state.firing for state in states)
         listed = AlertsList(states, rules, firing, self._engine.clock.time_ms())
@@ -143,6 +118,12 @@ class Alerts:
     def evaluate(self, request: NoRequest) -> AlertsEvaluated:
         """Look at all rules now, and do what is to be done."""
         return AlertsEvaluated(True, self._evaluate(), self._engine.clock.time_ms())
+
+    def _told(self, rule: AlertRule, state: AlertState) -> AlertState:
+        failure = self._actions.undelivered(rule)
+        if failure is None:
+            return state
+        return msgspec.structs.replace(state, action_error=failure.reason, action_failed=failure.at_ms)
 
     def _look(self) -> None:
         self._timer = None
@@ -168,39 +149,8 @@ class Alerts:
         if not triggers:
             return None
         alert = TriggeredAlert(rule.name, rule.metric, value, rule.threshold, shown, True, now)
-        self._act(rule, alert)
+        self._actions.act(rule, alert)
         return alert
-
-    def _act(self, rule: AlertRule, alert: TriggeredAlert) -> None:
-        action = rule.action
-        if action.type == "log":
-            ALERT_TRIGGERED(
-                alert_name=alert.name, metric=alert.metric, value=alert.value, threshold=alert.threshold, operator=alert.operator,
-            )  # fmt: skip
-            return
-        body: dict[str, Any] = {
-            "alert": alert.name,
-            "metric": alert.metric,
-            "value": alert.value,
-            "threshold": alert.threshold,
-            "operator": alert.operator,
-            "timestamp": alert.timestamp,
-        }
-        if action.type == "webhook":
-            self._webhooks.send(alert.name, action.url or "", _encode(body), action.allow_private_hosts)
-        elif is_builtin_id(action.path or ""):
-            FUNCTION_REFUSED(alert=alert.name, function=action.path)
-        else:
-            self._tell(alert.name, action.path or "", _encode({**body, "firing": True}))
-
-    def _tell(self, alert: str, function_id: str, body: bytes) -> None:
-        """Call the function of an action, however long it takes; a failure is logged, as there is no other caller to hear of it."""
-
-        def ended(result: bytes | None, error: InvocationError | None) -> None:
-            if error is not None:
-                FUNCTION_FAILED(alert=alert, function=function_id, code=error.code, reason=shortened(error.message))
-
-        self._engine.router.call(function_id, None, body, ended)
 
 
 def _row(rule: AlertRule) -> dict[str, Any]:

@@ -68,6 +68,14 @@ def _of_calls(engine: Engine, service: str, functions: Sequence[FunctionSum]) ->
         metric("iii.workers.spawns.total", "{worker}", "counter", "Workers that connected.", [number(spawns)]),
         metric("iii.workers.deaths.total", "{worker}", "counter", "Workers that left.", [number(deaths)]),
         metric(
+            "iii.workers.commands.active", "{worker}", "gauge", "Workers that are connected and commands of `iii`.",
+            [number(engine.roster.commands())],
+        ),
+        metric(
+            "iii.workers.commands.total", "{worker}", "counter", "Workers that left and were commands of `iii`.",
+            [number(engine.roster.commands_left)],
+        ),
+        metric(
             "iii.workers.by_status", "{worker}", "gauge", "Workers by status.",
             [number(count, ("status", name)) for name, count in workers.items()],
         ),

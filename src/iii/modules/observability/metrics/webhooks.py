@@ -44,6 +44,7 @@ _REMEDIES = {_PRIVATE: "; `allow_private_hosts: true` in the action allows priva
 PAUSES_S = (1.0, 2.0)  # between attempts
 
 
+Ended: TypeAlias = Callable[[str], None]
 Post: TypeAlias = "Callable[[URL, bytes, bool], Awaitable[str]]"
 
 
@@ -68,36 +69,47 @@ class Webhooks:
         self._tasks.cancel()
         await self.settled()
 
-    def send(self, alert: str, text: str, body: bytes, allow_private_hosts: bool) -> None:
-        """POST a body of JSON, later."""
+    def send(
+        self, alert: str, text: str, body: bytes, allow_private_hosts: bool, ended: Ended = lambda reason: None
+    ) -> None:
+        """POST a body of JSON, later; `ended` is called with the reason if it was not taken, else with an empty text."""
         try:
             url = checked(text, allow_private_hosts)
         except Refused as refused:
             WEBHOOK_REFUSED(alert=alert, url=shown_url(text), reason=str(refused))
+            ended(f"webhook refused: {refused}")
             return
         if alert in self._busy:
             WEBHOOK_BUSY(alert=alert, url=shown_url(url))
+            ended("an earlier alert of its rule is still being sent")
             return
         self._busy.add(alert)
-        self._tasks.spawn(self._deliver(alert, url, body, allow_private_hosts))
+        self._tasks.spawn(self._deliver(alert, url, body, allow_private_hosts, ended))
 
-    async def _deliver(self, alert: str, url: URL, body: bytes, allow_private_hosts: bool) -> None:
-        reason = ""
+    async def _deliver(self, alert: str, url: URL, body: bytes, allow_private_hosts: bool, ended: Ended) -> None:
+        reason = "failed inside the engine; its log has the stack trace"
         try:
-            post: Post = await asyncio.to_thread(_loaded)
-            for pause_s in (*self._pauses_s, None):
-                try:
-                    reason = await post(url, body, allow_private_hosts)
-                except AddressRefused as refused:
-                    WEBHOOK_REFUSED(alert=alert, url=shown_url(url), reason=str(refused))
-                    return
-                if not reason:
-                    return
-                if pause_s is not None:
-                    await asyncio.sleep(pause_s)
-            WEBHOOK_FAILED(alert=alert, url=shown_url(url), reason=reason)
+            reason = await self._attempts(alert, url, body, allow_private_hosts)
         finally:
             self._busy.discard(alert)
+            ended(reason)
+
+    async def _attempts(self, alert: str, url: URL, body: bytes, allow_private_hosts: bool) -> str:
+        """Why all of them failed; empty: one did not."""
+        reason = ""
+        post: Post = await asyncio.to_thread(_loaded)
+        for pause_s in (*self._pauses_s, None):
+            try:
+                reason = await post(url, body, allow_private_hosts)
+            except AddressRefused as refused:
+                WEBHOOK_REFUSED(alert=alert, url=shown_url(url), reason=str(refused))
+                return f"webhook refused: {refused}"
+            if not reason:
+                return ""
+            if pause_s is not None:
+                await asyncio.sleep(pause_s)
+        WEBHOOK_FAILED(alert=alert, url=shown_url(url), reason=reason)
+        return f"webhook failed: {reason}"
 
 
 def _loaded() -> Post:

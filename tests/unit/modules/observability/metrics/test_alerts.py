@@ -138,6 +138,75 @@ def test_16_s6_an_alert_whose_function_answers_is_not_in_the_log(caplog: pytest.
     assert not_delivered(caplog) == []
 
 
+def told(engine: EngineWithMetrics) -> tuple[str | None, int | None]:
+    """Why and when the rule's newest alert failed, as the list says."""
+    (state,) = engine.ask("alerts::list")["alerts"]
+    return state.get("action_error"), state.get("action_failed")
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        ({"type": "webhook", "url": "http://127.0.0.1/x"}, "webhook refused: Private IP blocked"),
+        ({"type": "function", "path": "engine::traces::clear"}, "functions of the engine cannot be actions"),
+        ({"type": "function", "path": "ops::pge"}, "Function ops::pge not found in namespace default"),
+    ],
+)
+def test_16_s6_7_the_list_says_that_an_alert_could_not_be_delivered(action: dict[str, Any], reason: str) -> None:
+    engine = engine_with({"name": "a", "metric": "m", "action": action})
+    engine.take(engine.metric("m", 1))
+    engine.ask("alerts::evaluate")
+    assert told(engine) == (None, None)
+    engine.take(engine.metric("m", 21))
+    engine.ask("alerts::evaluate")
+    failed_ms = engine.clock.time_ms()
+    engine.clock.advance(10)  # looked at again, within the cooldown
+    assert told(engine) == (reason, failed_ms)
+
+
+def test_16_s6_7_until_one_is_delivered_or_the_rule_is_changed() -> None:
+    engine = engine_with(
+        {
+            "name": "a",
+            "metric": "iii.workers.active",
+            "threshold": 0,
+            "action": {"type": "function", "path": "ops::page"},
+        }
+    )
+    engine.ask("alerts::evaluate")
+    assert told(engine)[0] is not None
+    pager = engine.engine.connect(functions=["ops::page"])
+    engine.clock.advance(70)
+    assert told(engine)[0] is not None
+    pager.answer(pager.invocations()[0], None)
+    assert told(engine) == (None, None)
+    engine.clock.advance(60)
+    pager.answer(pager.invocations()[-1], error={"code": "no_signal", "message": "The pager is off"})
+    assert told(engine) == ("The pager is off", engine.clock.time_ms())
+    changed = AlertRule(name="a", metric="iii.workers.active", threshold=-1)
+    engine.module.metrics.apply(ObservabilityConfig(alerts=(changed,)))
+    assert told(engine) == (None, None)
+
+
+def test_16_s6_7_an_older_alert_that_ends_later_has_no_say() -> None:
+    engine = engine_with(
+        {
+            "name": "a",
+            "metric": "iii.workers.active",
+            "threshold": 0,
+            "action": {"type": "function", "path": "ops::page"},
+        }
+    )
+    pager = engine.engine.connect(functions=["ops::page"])
+    engine.ask("alerts::evaluate")
+    (older,) = pager.invocations()
+    engine.clock.advance(70)
+    newer = pager.invocations()[-1]
+    pager.answer(newer, None)
+    pager.answer(older, error={"code": "no_signal", "message": "The pager is off"})
+    assert told(engine) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("sign", "word", "fires"),
     [

@@ -87,6 +87,22 @@ def test_workers_by_status(engine: EngineWithMetrics) -> None:
     assert points(engine, "iii.workers.active")[()].value == 2.0
 
 
+def test_16_5_commands_are_told_from_other_workers(engine: EngineWithMetrics) -> None:
+    """Else a script that asks `iii health` every five seconds looks like workers that crash, or like one that is there."""
+
+    def counts() -> list[float]:
+        names = ("active", "spawns.total", "deaths.total", "commands.active", "commands.total")
+        return [points(engine, f"iii.workers.{name}")[()].value for name in names]
+
+    assert counts() == [2, 2, 0, 0, 0]
+    command = engine.engine.connect(name="iii-cli:health:host:1")
+    worker = engine.engine.connect(name="shop")
+    assert counts() == [4, 4, 0, 1, 0]
+    command.drop()
+    worker.drop()
+    assert counts() == [2, 4, 2, 0, 1]
+
+
 def test_the_text_has_names_by_convention(engine: EngineWithMetrics) -> None:
     lines = exposition(shown(engine)).decode().splitlines()
     for line in (

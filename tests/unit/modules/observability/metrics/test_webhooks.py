@@ -57,8 +57,10 @@ async def test_the_body_arrives_once() -> None:
 
     webhooks = Webhooks()
     async with serving(answer) as server:
-        webhooks.send("a", server.url, b'{"alert":"a"}', True)
+        ended: list[str] = []
+        webhooks.send("a", server.url, b'{"alert":"a"}', True, ended.append)
         await delivered(webhooks)
+        assert ended == [""]
         assert (server.bodies, server.types) == ([b'{"alert":"a"}'], ["application/json"])
 
 
@@ -80,8 +82,10 @@ async def test_three_failures_are_said_without_what_may_be_secret(caplog: pytest
 
     webhooks = Webhooks(pauses_s=(0.0, 0.0))
     async with serving(answer) as server:
-        webhooks.send("a", server.url, b"{}", True)
+        ended: list[str] = []
+        webhooks.send("a", server.url, b"{}", True, ended.append)
         await delivered(webhooks)
+        assert ended == ["webhook failed: HTTP 500"]
         assert len(server.bodies) == 3
     (record,) = caplog.records
     assert "HTTP 500" in record.getMessage()
@@ -98,7 +102,9 @@ async def test_while_one_is_being_sent_the_next_of_its_rule_is_not(caplog: pytes
     webhooks = Webhooks()
     async with serving(answer) as server:
         webhooks.send("a", server.url, b"1", True)
-        webhooks.send("a", server.url, b"2", True)
+        ended: list[str] = []
+        webhooks.send("a", server.url, b"2", True, ended.append)
+        assert ended == ["an earlier alert of its rule is still being sent"]
         webhooks.send("b", server.url, b"3", True)
         goes_on.set()
         await delivered(webhooks)
@@ -112,8 +118,10 @@ async def test_06_check_56_a_name_that_leads_inside_is_refused(caplog: pytest.Lo
 
     webhooks = Webhooks()
     async with serving(answer) as server:
-        webhooks.send("a", server.url.replace("127.0.0.1", "localhost"), b"1", False)
+        ended: list[str] = []
+        webhooks.send("a", server.url.replace("127.0.0.1", "localhost"), b"1", False, ended.append)
         await delivered(webhooks)
+        assert ended == ["webhook refused: Private IP blocked"]
         assert server.bodies == []
     assert "Private IP blocked" in caplog.text
     assert "url=http://" in caplog.text
