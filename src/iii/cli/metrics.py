@@ -16,7 +16,7 @@ Shows how many calls there were since the engine's start, by function, and the l
 columns:
   FUNCTION   function called
   CALLS      calls since the engine's start
-  ERRORS     those of them that failed, also because no worker had the function
+  ERRORS     those of them that failed, also because no worker served the function
   METRIC     metric that workers sent within the last hour
   TYPE       gauge, counter, updowncounter, histogram or summary
   VALUE      of its latest point; of histograms and summaries how many values, and their mean

@@ -6,6 +6,7 @@
 import argparse
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from iii.protocol.suggestion import nearest
@@ -48,6 +49,14 @@ class Parser(argparse.ArgumentParser):
     def option_strings(self) -> list[str]:
         return [name for action in self._actions for name in action.option_strings if action.help != argparse.SUPPRESS]
 
+    def format_help(self) -> str:
+        """As wide as the terminal."""
+        from iii.cli.folding import folded, help_width
+
+        width = help_width()
+        self.formatter_class = partial(_Help, width=width)
+        return folded(super().format_help(), width)
+
     def _print_message(self, message: str, file: Any = None) -> None:
         """The library's own swallows the error of a full disk."""
         (file or sys.stderr).write(message)
@@ -68,8 +77,8 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    def __init__(self, prog: str, **settings: Any) -> None:
-        super().__init__(prog, max_help_position=28, width=100, **settings)
+    def __init__(self, prog: str, width: int = 100, **settings: Any) -> None:
+        super().__init__(prog, max_help_position=28, width=width, **settings)
 
 
 def usage_error(program: str, message: str) -> int:

@@ -63,8 +63,8 @@ class FunctionActivity(NamedTuple):
     """One function between two looks; times are upper bounds in seconds, None without a call that ended.
 
     Attributes:
-        calls, errors: with those that were refused, as nobody had the function.
-        missing: calls were refused, and no worker has it now.
+        calls, errors: with those that were refused, as no worker served the function.
+        missing: calls were refused, and no worker serves it now.
     """
 
     function_id: str
@@ -149,7 +149,7 @@ class EngineActivity:
 
 
 def _refused(row: Row) -> int:
-    """Calls that did not begin, as nobody had the function; older engines do not tell."""
+    """Calls that did not begin, as no worker served the function; older engines do not tell."""
     refused: int = row.get("not_found", 0)
     return refused
 

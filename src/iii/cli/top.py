@@ -27,7 +27,7 @@ columns of functions:
   P50, P95, P99  how long that part of the calls took at most, of those that ended meanwhile
   CALLS, ERRORS  calls since the engine's start, and those of them that failed
 
-(no worker) behind a function: it is called, and no worker has it"""
+(no worker) behind a function: it is called, and no worker serves it"""
 _EXAMPLES = f"""\
 examples:
   {PROGRAM}

@@ -89,7 +89,7 @@ tests:
         alertname: IiiFunctionsMissing
         exp_alerts:
           - exp_labels: {instance: a, function_id: gone}
-            exp_annotations: {summary: "gone is called, and no worker of a has it."}
+            exp_annotations: {summary: "gone is called, and no worker of a serves it."}
 """
 
 

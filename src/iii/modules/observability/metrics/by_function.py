@@ -22,7 +22,7 @@ class FunctionFigures(Struct):
     function_id: str
     calls: Annotated[int, Meta(description="Those that began.")]
     error: Annotated[int, Meta(description="Those that failed.")]
-    not_found: Annotated[int, Meta(description="Those that did not begin, as nobody had the function.")]
+    not_found: Annotated[int, Meta(description="Those that did not begin, as no worker served the function.")]
     withdrawn: Annotated[int, Meta(description="Those whose caller left.")]
     running: Annotated[int, Meta(description="Those that run now.")]
     sum_s: Annotated[float, Meta(description="Seconds that all took together that have ended.")]
