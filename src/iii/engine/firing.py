@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from iii.engine.condition import Condition
-from iii.engine.invocation import NO_TRACE, Trace
+from iii.engine.invocation import NO_TRACE, Trace, TriggerCall
+from iii.engine.observing.origin import origin_in
+from iii.protocol.limits import FRAGMENT_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.tracecontext import ids_of
 
@@ -29,17 +31,24 @@ def fire(
     router: Router, binding: Binding, payload: bytes, trace: Trace = NO_TRACE, fan_out: FanOut | None = None
 ) -> None:
     """Call the target, fire and forget, with the binding's metadata beside the payload; a `fan_out` is told how it ends."""
-    owner = binding.owner if binding.to_owner else None
-    router.call(
+    call = TriggerCall(
         binding.function_id,
         binding.namespace,
-        payload,
+        payload if len(payload) <= FRAGMENT_BYTES else memoryview(payload),  # handed on without a copy
+        waiter=fan_out,
         metadata=binding.metadata,
         traceparent=trace.traceparent,
         baggage=trace.baggage,
-        own=None if owner is None else router.functions.ownership.claim_of(owner, binding.target),
-        onlooker=fan_out,
+        binding=binding,
     )
+    if trace.baggage is not None:
+        call.origin = origin_in(trace.baggage)
+    owner = binding.owner if binding.to_owner else None
+    own = None if owner is None else router.functions.ownership.claim_of(owner, binding.target)
+    if own is None:
+        router.invoke(call)
+    else:
+        router.hand_over(call, own)
 
 
 def fire_if(

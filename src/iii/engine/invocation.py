@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from iii.engine.access.guard import Guard
+    from iii.engine.bindings import Binding
     from iii.engine.connection_limits import WaitingBytes
     from iii.engine.dialect import Dialect
     from iii.engine.observing.origin import CallOrigin
@@ -162,6 +163,10 @@ class Invocation(Struct, eq=False, gc=False):
         waiter = self.waiter
         return waiter is None or not waiter.wants_answers
 
+    def made_by(self) -> dict[str, object]:
+        """For log lines of calls that nobody hears of: what made it, if that is not its caller."""
+        return {}
+
     def keep(self) -> int:
         """It has to wait before it is sent: how many bytes of its sender's are kept until then, a batch of messages no longer (P6)."""
         if type(self.data) is Raw:
@@ -235,6 +240,16 @@ class Invocation(Struct, eq=False, gc=False):
         self.withdraw(cancels=True)
         if waiter is not None:
             waiter.failed(self, text)
+
+
+class TriggerCall(Invocation, eq=False, gc=False):
+    """The call of a trigger's target: it knows its trigger, for which other calls have no room."""
+
+    binding: Binding | None = None
+
+    def made_by(self) -> dict[str, object]:
+        binding = self.binding
+        return {} if binding is None else {"trigger": binding.id, "trigger_type": binding.trigger_type}
 
 
 class Callback:

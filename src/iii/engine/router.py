@@ -10,7 +10,7 @@ from msgspec import Raw
 from iii.engine.deadlines import Deadlines
 from iii.engine.expectations import Expectations
 from iii.engine.functions import Function, FunctionRegistry
-from iii.engine.invocation import Callback, Invocation, Waiter
+from iii.engine.invocation import Callback, Invocation
 from iii.engine.observing.origin import origin_in
 from iii.engine.tally import TIDY_EVERY, Tallies
 from iii.protocol.errors import FunctionNotFound, InvocationError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CALL_DROPPED = LogEvent(
     __name__, "call.dropped", logging.WARNING, "Call without an answer dropped: its function is unknown",
-    means="No worker has the function in that namespace. The call was void or made by a trigger, so that no caller learns of it.",
+    means="No worker has the function in that namespace. The call was void, or made by the trigger that `trigger` names, so that no caller learns of it.",
     do="Look at the name and the namespace, and whether the worker runs.",
 )  # fmt: skip
 
@@ -86,13 +86,12 @@ class Router:
         traceparent: str | None = None,
         baggage: str | None = None,
         own: Function | None = None,
-        onlooker: Waiter | None = None,
     ) -> Invocation:
-        """A call that the engine itself makes; without a `reply` nobody gets its outcome, but an `onlooker` may see it.
+        """A call that the engine itself makes; without a `reply` nobody gets its outcome.
 
         `own` is one owner's registration, which runs it whoever serves the function for others (P9).
         """
-        waiter: Waiter | None = Callback(reply) if reply is not None else onlooker
+        waiter = Callback(reply) if reply is not None else None
         payload: bytes | Raw | memoryview = data
         if type(data) is bytes and len(data) > FRAGMENT_BYTES:
             payload = memoryview(data)  # handed on without a copy
@@ -131,7 +130,9 @@ class Router:
         self.tallies.miss(invocation.function_id)
         namespace = invocation.namespace or DEFAULT_NAMESPACE
         if invocation.is_void:
-            CALL_DROPPED(function=invocation.function_id, namespace=namespace, **ids_of(invocation.traceparent))
+            CALL_DROPPED(
+                function=invocation.function_id, namespace=namespace, **invocation.made_by(), **ids_of(invocation.traceparent)
+            )  # fmt: skip
             if invocation.waiter is None:
                 return
         if invocation.caller is None:  # engine-made calls: without period and hint (I8)

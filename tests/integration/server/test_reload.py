@@ -297,6 +297,26 @@ async def test_18_s3_2_levels_of_the_log_count_at_once_and_exporters_at_the_next
     assert engine.module("iii-observability").config.level == "info"
 
 
+@pytest.mark.parametrize("stored", [False, True])
+async def test_06_s11_an_unknown_source_of_a_new_level_is_warned_of_once(
+    run: Run, caplog: pytest.LogCaptureFixture, stored: bool
+) -> None:
+    level = {"level": "info,iii.engin=debug"}
+    engine = await run(f"{HEAD}  - {{name: iii-observability, config: {{level: info}}}}\n")
+    caplog.clear()
+    if stored:
+        ended = asyncio.Event()
+        engine.reload.ended.subscribe(ended.set)
+        await engine.call("configuration::set", id="iii-observability", value=level)
+        async with asyncio.timeout(60):
+            await ended.wait()
+    else:
+        assert await engine.write(f"{HEAD}  - {{name: iii-observability, config: {level}}}\n")
+    warnings = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    (warning,) = [each for each in warnings if "iii.engin" in each]
+    assert "nothing logs under 'iii.engin', did you mean 'iii.engine'?" in warning
+
+
 async def test_18_s3_2_telemetry_begins_and_moves_to_the_disk_when_the_file_says_so(run: Run, tmp_path: Path) -> None:
     block = HEAD + "  - {name: iii-observability, config: {enabled: ENABLED, trace_storage: {directory: traces}}}\n"
     engine = await run(block.replace("ENABLED", "false"))

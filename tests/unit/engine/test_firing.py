@@ -8,7 +8,7 @@ from iii.engine.bindings import Binding
 from iii.engine.firing import fire
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.turns import STEPS
-from iii.protocol.limits import CONDITION_TIMEOUT_S
+from iii.protocol.limits import CONDITION_TIMEOUT_S, RECEIVER_OLD_PYTHON_BYTES
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.sensor_module import SENSOR, Sensors
 
@@ -74,7 +74,23 @@ def test_01_7_9_one_missing_target_does_not_keep_the_others_from_the_event(
     sensors.measure()
 
     assert len(target.invocations()) == 1
-    assert "its function is unknown (function=nobody::has, namespace=default)" in caplog.text
+    assert (
+        f"its function is unknown (function=nobody::has, namespace=default, trigger=missing, trigger_type={SENSOR})"
+        in caplog.text
+    )
+
+
+def test_01_7_9_a_trigger_whose_event_its_worker_cannot_take_is_named(
+    engine: MemoryEngine, sensors: Sensors, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = engine.connect(version="0.10.0", functions=["a::b"])
+    target.bind("t", SENSOR, "a::b", metadata="m" * RECEIVER_OLD_PYTHON_BYTES)
+
+    sensors.measure()
+
+    assert target.invocations() == []
+    (record,) = [each for each in caplog.records if each.getMessage().startswith("Call without an answer not sent")]
+    assert f"trigger=t, trigger_type={SENSOR}" in record.getMessage()
 
 
 def test_05_3_4_ten_thousand_events_of_a_trigger_wait_for_its_condition_and_no_more(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 CALL_NOT_SENT = LogEvent(
     __name__, "call.not_sent", logging.WARNING, "Call without an answer not sent: it exceeds the limit of its worker",
-    means="The client that the worker uses cannot receive messages of that size. The call was void, so that no caller learns of it.",
+    means="The client that the worker uses cannot receive messages of that size. The call was void, or made by the trigger that `trigger` names, so that no caller learns of it.",
     do="Send less, such as a reference or a channel, or update the client.",
 )  # fmt: skip
 
@@ -93,8 +93,9 @@ class Serving:
             if invocation.is_void:
                 label = function.owner.display_name or function.owner.worker_id
                 CALL_NOT_SENT(
-                    function=function.id, worker=label, bytes=size, limit_bytes=limit, **ids_of(invocation.traceparent)
-                )
+                    function=function.id, worker=label, bytes=size, limit_bytes=limit, **invocation.made_by(),
+                    **ids_of(invocation.traceparent),
+                )  # fmt: skip
             invocation.refuse(PayloadTooLarge(size, limit))
             return
         invocation.id = invocation_id

@@ -39,18 +39,12 @@ from iii.modules.observability.tracing.tracing import Tracing
 from iii.modules.observability.watched.room import WatchedSpans
 from iii.protocol.log_event import LogEvent
 from iii.protocol.log_level import LEVELS, apply_level, parse_level
-from iii.protocol.log_sources import unknown_sources
 from iii.protocol.tracecontext import baggage_values
 
 LEVEL_NOT_APPLIED = LogEvent(
     __name__, "observability.level_not_applied", logging.WARNING, "log level not applied; keeping current level",
     means="A new `level` of the log makes no sense; the one before stays in force.",
     do="Correct `level`: `known` has the names, and `source=level` sets one source.",
-)  # fmt: skip
-LEVEL_WITHOUT_SOURCE = LogEvent(
-    __name__, "observability.level_without_source", logging.WARNING, "Log level of an unknown source has no effect",
-    means="A new `level` of the log names sources that nothing logs under; its other parts are applied.",
-    do="Correct the names: sources are Python modules, such as `iii.engine` and `iii.modules.queue`.",
 )  # fmt: skip
 
 
@@ -181,15 +175,13 @@ class Observability(Module):
         self.tracing.apply(config)
 
     def _apply_level(self, level: str) -> None:
-        """The level of the log; one that makes no sense changes nothing."""
+        """The level of the log; one that makes no sense changes nothing. Of unknown sources whoever read the settings has warned."""
         senseless = parse_level(level)[2]
         if senseless:
             LEVEL_NOT_APPLIED(level=level, senseless=", ".join(senseless), known=", ".join(LEVELS))
         elif level != self._level:
             apply_level(level, self._level)
             self._level = level
-            if unknown := unknown_sources(level):
-                LEVEL_WITHOUT_SOURCE(level=level, sources=unknown)
 
     def trigger_types(self) -> Iterator[TriggerType]:
         """`log` and `trace`."""

@@ -40,13 +40,3 @@ def test_06_check_59_a_level_that_makes_no_sense_keeps_the_one_before(
     assert warning.fields["level"] == level  # type: ignore[attr-defined]
     observability.apply(ObservabilityConfig(level="error"))
     assert (logging.root.level, logging.getLogger("iii.engine").level) == (logging.ERROR, logging.NOTSET)
-
-
-def test_06_s11_a_level_for_an_unknown_source_is_said_to_have_no_effect(
-    observability: Observability, caplog: pytest.LogCaptureFixture
-) -> None:
-    observability.apply(ObservabilityConfig(level="warn,iii.engin=debug"))
-    assert logging.root.level == logging.WARNING
-    events = {getattr(line, "event", ""): line for line in caplog.records}
-    warning = events["observability.level_without_source"]
-    assert warning.fields["sources"] == ["'iii.engin', did you mean 'iii.engine'?"]  # type: ignore[attr-defined]
