@@ -40,6 +40,8 @@ def attributes_text(pairs: Iterable[tuple[str, Any]]) -> str:
 def event_text(name: str, time_ns: int, attributes: Mapping[str, Any]) -> str:
     """Never raises; of very many attributes the first ones count."""
     pairs = attributes_text(islice(attributes.items(), SPAN_ATTRIBUTES))
+    if type(name) is not str:
+        name = shown(name)
     return f'{{"name":{json_text(name[:SPAN_VALUE_CHARACTERS])},"timeUnixNano":"{time_ns}","attributes":[{pairs}]}}'
 
 

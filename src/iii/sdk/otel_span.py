@@ -4,16 +4,19 @@ Imported only there: the API costs more to import than all of this SDK.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 from opentelemetry import baggage, context, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import Span
 
 from iii.protocol.traceback_text import shown
 from iii.protocol.tracecontext import baggage_values
+from iii.sdk.failures import span_attributes
 from iii.sdk.span import ERROR, OK, ActiveSpan
 from iii.sdk.trace_context import TraceContext, WithTrace
 
@@ -48,11 +51,15 @@ class JoinedSpan(Span):
         self._span.add_event(name, dict(attributes or {}), timestamp)
 
     def update_name(self, name: str) -> None:
-        self._span.name = shown(name)
+        if self.is_recording():
+            self._span.name = shown(name)
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """As OpenTelemetry says: "unset" sets nothing, and "ok" stays."""
         code = status.status_code if isinstance(status, Status) else status
-        self._span.status = _CODES.get(code, self._span.status)
+        if code not in _CODES or self._span.status == OK or not self.is_recording():
+            return
+        self._span.status = _CODES[code]
         told: object = status.description if isinstance(status, Status) else description
         self._span.description = shown(told) if told else ""
 
@@ -63,7 +70,7 @@ class JoinedSpan(Span):
         timestamp: int | None = None,
         escaped: bool = False,
     ) -> None:
-        described = {"exception.type": type(exception).__name__, "exception.message": str(exception)}
+        described = span_attributes(exception) | {"exception.escaped": str(escaped)}
         self.add_event("exception", described | dict(attributes or {}), timestamp)
 
     def end(self, end_time: int | None = None) -> None:
@@ -87,6 +94,23 @@ def joined_parent(otherwise: WithTrace | None) -> WithTrace | None:
     traceparent = otherwise.traceparent if otherwise is not None else None
     if span.is_valid:
         traceparent = f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+    told = wire_baggage(current)
+    return TraceContext(traceparent, told or (otherwise.baggage if otherwise is not None else None))
+
+
+def wire_baggage(current: Context) -> str | None:
+    """Its baggage as it is handed on; None: there is none. An entry that is no text, of a program's making, costs itself alone."""
+    try:
+        return _injected(current)
+    except Exception:  # of all entries one after the other
+        entries = list[str]()
+        for key, value in islice(baggage.get_all(current).items(), _BAGGAGE_ENTRIES):
+            with suppress(Exception):
+                entries.append(_injected(baggage.set_baggage(key, value, Context())) or "")
+        return ",".join(filter(None, entries)) or None
+
+
+def _injected(current: Context) -> str | None:
     carrier: dict[str, str] = {}
     _propagator.inject(carrier, current)
-    return TraceContext(traceparent, carrier.get("baggage") or (otherwise.baggage if otherwise is not None else None))
+    return carrier.get("baggage")

@@ -22,6 +22,7 @@ from iii.protocol.messages import InvokeFunction
 from iii.protocol.traceback_text import shown
 from iii.sdk.failures import span_attributes
 from iii.sdk.invocation import Invocation
+from iii.sdk.otel_span import wire_baggage
 from iii.sdk.otlp import Json, attributes, encoded, item_or_none, span_envelope
 from iii.sdk.payload_text import payload_limit_bytes, payloads_wanted, redact_and_truncate
 from iii.sdk.span_frames import SCOPE, FrameSink
@@ -31,7 +32,8 @@ FLUSH_MS = 2000  # for what is still unsent at shutdown
 _EXPORT_TIMEOUT_MS = 10_000
 _KIND_OFFSET = 1  # Python numbers INTERNAL 0, OTLP 1
 
-_propagator = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
+_trace_context = TraceContextTextMapPropagator()
+_propagator = CompositePropagator([_trace_context, W3CBaggagePropagator()])
 
 
 def application_provider() -> TracerProvider | None:
@@ -105,8 +107,8 @@ class ProviderSpan:
     def __init__(self, span: trace.Span, own_context: Context) -> None:
         self._span = span
         carrier: dict[str, str] = {}
-        _propagator.inject(carrier, own_context)
-        self.traceparent, self.baggage = carrier.get("traceparent"), carrier.get("baggage")
+        _trace_context.inject(carrier, own_context)
+        self.traceparent, self.baggage = carrier.get("traceparent"), wire_baggage(own_context)
 
     def set_attribute(self, key: str, value: str | int) -> None:
         self._span.set_attribute(key, value)
@@ -120,12 +122,15 @@ class ProviderSpan:
         self._span.end()
 
     def ended(self, error: BaseException | None) -> None:
-        """What it is about has ended, with this error or well."""
-        if error is None:
-            self._span.set_status(Status(StatusCode.OK))
-        else:
+        """What it is about has ended, with this error or well, unless the program has said otherwise."""
+        if error is not None:
             self.note(error)
+        elif not self._has_failed():
+            self._span.set_status(Status(StatusCode.OK))
         self.end()
+
+    def _has_failed(self) -> bool:
+        return isinstance(self._span, ReadableSpan) and self._span.status.status_code is StatusCode.ERROR
 
 
 class ProviderHandlerSpan(ProviderSpan):
@@ -166,8 +171,9 @@ class _BaggageToAttributes(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         own = span.attributes or {}
-        for key, value in baggage.get_all(parent_context).items():
-            if isinstance(value, str) and key not in own:
+        entries: Mapping[Any, object] = baggage.get_all(parent_context)
+        for key, value in entries.items():
+            if isinstance(value, str) and isinstance(key, str) and key not in own:
                 span.set_attribute(key, value)
 
 

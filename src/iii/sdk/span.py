@@ -113,7 +113,8 @@ class RecordedHandler(ActiveSpan, gc=False):
     quiet: bool = False
 
     def succeeded(self, result: bytes) -> str:
-        self.status = OK
+        if self.status != ERROR:  # unless the handler has said that itself
+            self.status = OK
         self.end_ns = time.time_ns()
         came = self.came
         if came is not None:

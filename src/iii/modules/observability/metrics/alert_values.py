@@ -51,9 +51,11 @@ class AlertValue:
         return value if self._growth is None else self._growth.of(value, self._engine.clock.now())
 
     def _of_workers(self) -> float | None:
-        since = self._engine.clock.time_ms() * 1_000_000 - self._rule.window_seconds * SECOND_NS
+        now = self._engine.clock.time_ms() * 1_000_000
         count, total, kind = 0, 0.0, None
-        for metric in self._store.since(self._rule.metric, since):
+        for metric in self._store.since(self._rule.metric, now - self._rule.window_seconds * SECOND_NS):
+            if metric.arrived > now:  # before the clock was set back
+                break
             kind = kind or metric.kind  # the newest has its say
             count += len(metric.numbers)
             total += sum(metric.numbers)

@@ -61,12 +61,17 @@ class AlertsEvaluated(Struct):
 
 
 class _Watched:
-    """A rule, its value and its state."""
+    """A rule, its value and its state.
 
-    def __init__(self, rule: AlertRule, value: AlertValue, state: AlertState | None) -> None:
+    Attributes:
+        triggered_at: when it last did, by the clock that nobody sets.
+    """
+
+    def __init__(self, rule: AlertRule, value: AlertValue, earlier: _Watched | None) -> None:
         self.rule = rule
         self.value = value
-        self.state = state
+        self.state: AlertState | None = None if earlier is None else earlier.state
+        self.triggered_at: float | None = None if earlier is None else earlier.triggered_at
 
 
 class Alerts:
@@ -81,9 +86,11 @@ class Alerts:
 
     def apply(self, rules: Sequence[AlertRule]) -> None:
         """Rules from now on; those of known names keep their state, unless they are not enabled."""
-        states = {each.rule.name: each.state for each in self._watched}
+        earlier = {each.rule.name: each for each in self._watched}
         self._watched = [
-            _Watched(rule, AlertValue(rule, self._engine, self._store), states.get(rule.name) if rule.enabled else None)
+            _Watched(
+                rule, AlertValue(rule, self._engine, self._store), earlier.get(rule.name) if rule.enabled else None
+            )
             for rule in rules
         ]
         self._actions.keep(rules)
@@ -139,13 +146,15 @@ class Alerts:
         rule, value = watched.rule, watched.value.now()
         if value is None:
             return None
-        now = self._engine.clock.time_ms()
-        earlier = watched.state
-        last = earlier.last_triggered if earlier is not None else None
+        clock, last = self._engine.clock, watched.triggered_at
+        now = clock.time_ms()
         firing = rule.fires(value)
-        triggers = firing and (last is None or now - last >= rule.cooldown_seconds * 1000)
+        triggers = firing and (last is None or clock.now() - last >= rule.cooldown_seconds)
+        if triggers:
+            watched.triggered_at = clock.now()
         shown = SHOWN[rule.compares]
-        watched.state = AlertState(rule.name, firing, now, now if triggers else last, value, rule.threshold, shown)
+        last_ms = watched.state.last_triggered if watched.state is not None else None
+        watched.state = AlertState(rule.name, firing, now, now if triggers else last_ms, value, rule.threshold, shown)
         if not triggers:
             return None
         alert = TriggeredAlert(rule.name, rule.metric, value, rule.threshold, shown, True, now)

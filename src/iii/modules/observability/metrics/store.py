@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import dropwhile, takewhile
+from itertools import takewhile
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -111,8 +111,7 @@ class MetricStore:
     def select(self, name: str | None = None, start: int = 0, end: float = inf) -> list[StoredMetric]:
         """In the order of arrival; the times are inclusive."""
         metrics: Iterable[StoredMetric] = self._metrics if name is None else self._names.get(name, ())
-        within = dropwhile(lambda each: each.arrived < start, metrics)
-        return list(takewhile(lambda each: each.arrived <= end, within))
+        return [each for each in metrics if start <= each.arrived <= end]  # the clock may have gone back
 
     def since(self, name: str, start: int) -> Iterator[StoredMetric]:
         """Of this name, the newest first."""

@@ -13,6 +13,9 @@ from iii.modules.observability.spans.traces import Traces
 
 _PLACED_AT_ONCE = 256
 _COPIED = 20  # in one step
+_PENDING_SHARE = (
+    4  # while fewer than one of so many that may be kept are pending, those stay: what hangs is looked for last
+)
 _EVICTED_PER_SPAN = 3  # while the store shrinks to its low watermark: nobody waits for the whole of it
 
 
@@ -220,9 +223,14 @@ class SpanStore:
     def _evict(self) -> bool:
         """The oldest that may leave; False: there is none."""
         held = self._held
-        while held and self._may_leave(held[0]):
-            if self._drop(held.popleft()):
-                return True
+        while held:
+            if self._may_leave(held[0]):
+                if self._drop(held.popleft()):
+                    return True
+            else:
+                if held[0].pending:  # perhaps for hours: those behind it need not wait
+                    held.rotate(-1)
+                break
         rows = self._rows
         while rows:
             row = rows.popleft()
@@ -239,7 +247,11 @@ class SpanStore:
         return False
 
     def _may_leave(self, row: Row) -> bool:
-        return self.archive is None or not row.kept or not (row.pending or not row.archived)
+        if not row.kept:
+            return True
+        if self.archive is None:
+            return not row.pending or len(self._pending) * _PENDING_SHARE > self.max_spans
+        return row.archived and not row.pending
 
     def _drop(self, row: Row) -> bool:
         """One that has lost its place; False: it was not kept anyway."""

@@ -78,10 +78,15 @@ class RunningCalls:
         over = [invocation for invocation in self._shown if invocation.tally is None]
         if over:
             places = [self._shown.pop(invocation) for invocation in over]
-            self._clock.call_at(self._clock.now() + TOLD_AFTER_S, partial(self._forget, places))
+            self._clock.call_at(self._clock.now() + TOLD_AFTER_S, partial(self._forgotten, places))
+
+    def _forgotten(self, places: Collection[Place]) -> None:
+        shown = set(self._shown.values())  # another call with these ids, again
+        self._forget([place for place in places if place not in shown])
 
     def _unshown(self, since: float) -> Iterator[_Running]:
-        looked_at = 0
+        looked_at, taken = 0, set(self._shown.values())
+        runs = _RunBefore(self._roster, since)
         for peer in self._roster.workers():
             for invocation in peer.handling.values():  # the oldest first
                 looked_at += 1
@@ -95,9 +100,11 @@ class RunningCalls:
                     and trace[54] in _SAMPLED
                     and invocation.span is None  # else the engine's own, which is told by itself
                     and not invocation.is_void  # of which the caller has told
-                    and invocation not in self._shown
+                    and (place := (trace[3:35], trace[36:52])) not in taken
+                    and runs.first(caller.worker_id, place) in (None, invocation)
                 ):
-                    yield _Running(invocation, peer.worker_id, trace[3:35], trace[36:52])
+                    taken.add(place)
+                    yield _Running(invocation, peer.worker_id, *place)
 
     def _above(self, found: Collection[_Running], since: float) -> dict[Invocation, str]:
         """What is above them, as far as that is known: the latest call in the trace that their caller ran before."""
@@ -135,6 +142,39 @@ class RunningCalls:
             running.trace_id, running.span_id, parent, f"call {invocation.function_id}", self._clock.time_ns() - took_ns,
             0, "unset", attributes, self._service, [], [], flags=1, pending=True, kind="client", resource={},
         )  # fmt: skip
+
+
+class _RunBefore:
+    """The ids that came with the calls that workers run.
+
+    A worker that makes no spans hands them on as they came (08 §17): they are those of somebody else's span, which may be
+    open.
+    """
+
+    def __init__(self, roster: Roster, since: float) -> None:
+        self._roster = roster
+        self._since = since
+        self._known: dict[str, dict[Place, Invocation]] = {}
+        self._left = _LOOKED_AT
+
+    def first(self, worker_id: str, place: Place) -> Invocation | None:
+        """The first call with these ids that a worker has been running since then."""
+        known = self._known.get(worker_id)
+        if known is None:
+            known = self._known[worker_id] = {}
+            for invocation in self._running(worker_id):
+                trace = invocation.traceparent
+                if trace is not None:
+                    known.setdefault((trace[3:35], trace[36:52]), invocation)
+        return known.get(place)
+
+    def _running(self, worker_id: str) -> Iterator[Invocation]:
+        worker = self._roster.connections.get(worker_id)
+        for invocation in () if worker is None else worker.handling.values():
+            self._left -= 1
+            if invocation.began > self._since or self._left < 0:
+                break
+            yield invocation
 
 
 def _is_before(invocation: Invocation, other: _Running, worker_id: str, above: Collection[Invocation]) -> bool:

@@ -306,3 +306,28 @@ def test_growth_remembers_only_what_its_window_needs() -> None:
     grown = [growth.of(float(second), float(second)) for second in range(600)]
     assert grown[:3] == [0.0, 1.0, 2.0]
     assert all(60 <= each <= 61 for each in grown[100:])
+
+
+@pytest.mark.parametrize("set_by_s", [-7_200, 7_200])
+def test_16_s6_the_cooldown_is_that_of_a_clock_that_nobody_sets(set_by_s: float) -> None:
+    """A clock that is set back would silence the alert until that time has come again; one set forward would end it at once."""
+    engine = engine_with({"name": "a", "metric": "iii.workers.active", "threshold": 0})
+    assert engine.ask("alerts::evaluate")["triggered_alerts"]
+    engine.clock.advance(30)
+    engine.clock.set_wall_clock(set_by_s)
+    assert not engine.ask("alerts::evaluate")["triggered_alerts"]
+    before = engine.ask("alerts::list")["alerts"][0]["last_triggered"]
+    engine.clock.advance(31)
+    (state,) = engine.ask("alerts::list")["alerts"]
+    assert state["last_triggered"] != before
+    assert state["last_evaluated"] - state["last_triggered"] <= 10_000
+
+
+def test_16_s6_what_arrived_before_the_clock_was_set_back_is_in_no_window() -> None:
+    engine = engine_with({"name": "a", "metric": "m"})
+    engine.take(engine.metric("m", 1000))
+    engine.clock.set_wall_clock(-3_600)
+    assert engine.ask("alerts::evaluate")["triggered_alerts"] == []
+    engine.take(engine.metric("m", 12), engine.metric("m", 14))
+    (alert,) = engine.ask("alerts::evaluate")["triggered_alerts"]
+    assert alert["value"] == 13.0

@@ -212,3 +212,13 @@ def test_16_3_functions_have_their_calls_and_durations_if_asked_for() -> None:
     assert (row["calls"], row["error"], row["running"], row["withdrawn"]) == (2, 0, 1, 0)
     assert len(row["bucket_counts"]) == len(row["bounds_s"]) + 1
     assert sum(row["bucket_counts"]) == 1
+
+
+def test_times_select_whatever_the_clock_was_before() -> None:
+    engine = EngineWithMetrics()
+    engine.take(engine.metric("before", 1))
+    engine.clock.set_wall_clock(-3_600)
+    engine.take(engine.metric("after", 1))
+    now = engine.clock.time_ms()
+    assert names(engine.ask("metrics::list", start_time=now - 1, end_time=now + 1)) == ["after"]
+    assert names(engine.ask("metrics::list", start_time=now, end_time=now + 3_600_000)) == ["before", "after"]

@@ -9,6 +9,7 @@ import pytest
 from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.records import Span, SpanEvent, SpanLink
 from iii.modules.observability.signals import Source
+from iii.modules.observability.spans.row import Row
 from iii.modules.observability.spans.store import SpanStore
 from tests.machine import cpu_within
 from tests.unit.modules.observability.spans.engine_with_spans import MS, EngineWithSpans, span
@@ -289,3 +290,45 @@ def test_memory_is_given_back_when_spans_leave() -> None:
     assert len(store.facets) == 100
     exhaust(store.clear())
     assert store.bytes == len(store.traces) == len(store.facets) == 0
+
+
+def test_06_7_2_pending_spans_stay_while_they_are_less_than_a_quarter() -> None:
+    store = SpanStore(8, 10**9)
+    store.add([span("p1", trace="p", end=0, pending=True), span("p2", trace="p", end=0, pending=True)])
+    for number in range(50):
+        store.add([span(f"s{number}")])
+    assert ids(store, "p") == ["p1", "p2"]
+    assert ids(store) == [f"s{number}" for number in range(44, 50)]
+    store.add([span("p1", trace="p")])  # it has ended: now it is older than all others
+    store.add([span("s50"), span("s51")])
+    assert ids(store, "p") == ["p2"]
+    assert store.count == 8
+    store.add([span(f"q{number}", trace="q", end=0, pending=True) for number in range(8)])
+    assert len(store.pending) == 8
+    assert store.count == 8
+    exhaust(store.leave_room(8))
+    assert store.count == 2
+    store.limit(1, 0.5)
+    store.add([span("s52", trace="u")])
+    assert store.count <= 1
+
+
+class Forgetful:
+    """A disk that is never done."""
+
+    def expect(self, row: Row) -> None: ...
+
+
+def test_06_7_5_what_is_behind_a_span_that_hangs_leaves_once_it_is_on_disk() -> None:
+    store = SpanStore(4, 10**9)
+    store.archive = Forgetful()
+    store.add([span("p", trace="p", end=0, pending=True)])
+    for number in range(20):
+        store.add([span(f"s{number}")])
+    assert store.count == 21
+    for row in store.finished():
+        store.archived(row, row.packed)
+    store.add([span(f"t{number}", trace="u") for number in range(4)])
+    exhaust(store.leave_room(0))
+    assert ids(store, "p") == ["p"]
+    assert store.count == 5  # and four that are not on disk

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from iii.engine.invocation import Trace
 from iii.modules.observability.tracing import running_calls
 from iii.protocol.telemetry import TelemetryKind
 from tests.unit.modules.observability.tracing.traced_engine import (
@@ -147,3 +148,49 @@ def test_a_chain_is_a_chain_even_of_one_millisecond(runners: tuple[int, ...], ap
     assert all(parent < span for span, parent in above.items())
     if apart_s or runners in ((0, 0, 0, 0), (0, 1, 2, 3)):  # else it cannot be known
         assert above == {1: 0, 2: 1, 3: 2, 4: 3}
+
+
+def test_ids_that_a_worker_hands_on_as_they_came_are_of_another_span() -> None:
+    """Of a worker without telemetry: its call would take the place of what is above it, and be its own parent."""
+    world = TracedEngine()
+    tracer = world.engine.core.router.tracer
+    assert tracer is not None
+    request = tracer.begin("GET /f", "server", Trace(TRACEPARENT))
+    carried = request.trace.traceparent
+    outer = world.engine.connect(functions=["t::f"], **NEW)
+    inner = world.engine.connect(functions=["t::g"], **NEW)
+    world.engine.core.router.call("t::f", None, b"{}", lambda result, error: None, traceparent=carried)
+    outer.start_call("t::g", {}, traceparent=carried)
+    world.clock.advance(2)
+    assert [(span["name"], span["parent_span_id"]) for span in world.spans()] == [("GET /f", PARENT_ID)]
+    inner.answer(inner.invocations()[0], 1)
+    world.spans()
+    world.clock.advance(running_calls.TOLD_AFTER_S + 1)
+    assert [span["name"] for span in world.spans()] == ["GET /f"]
+
+
+def test_of_two_calls_with_the_same_ids_one_is_shown_as_long_as_one_runs() -> None:
+    world = TracedEngine()
+    console = world.engine.connect(name="shop", **NEW)
+    runner = world.engine.connect(functions=["t::f", "t::g"], **NEW)
+    console.start_call("t::f", {}, traceparent=TRACEPARENT)
+    console.start_call("t::g", {}, traceparent=TRACEPARENT)
+    world.clock.advance(2)
+    assert [span["name"] for span in world.spans()] == ["call t::f"]
+    runner.answer(runner.invocations()[0], 1)
+    assert [span["name"] for span in world.spans()] == ["call t::g"]
+    world.clock.advance(running_calls.TOLD_AFTER_S + 1)
+    assert [span["name"] for span in world.spans()] == ["call t::g"]
+
+
+def test_a_call_that_hangs_is_still_shown_when_others_have_filled_the_memory() -> None:
+    world = TracedEngine(memory_max_spans=20)
+    console = world.engine.connect(name="shop", **NEW)
+    world.engine.connect(functions=["t::f"], **NEW)
+    console.start_call("t::f", {}, traceparent=TRACEPARENT)
+    world.clock.advance(2)
+    assert len(world.spans()) == 1
+    for number in range(50):
+        told(world, f"{number + 1:016x}", None, "call t::g")
+    assert [span["name"] for span in world.spans() if span.get("pending")] == ["call t::f"]
+    assert len(world.spans()) == 20
