@@ -13,9 +13,8 @@ from iii.modules.observability.spans.traces import Traces
 
 _PLACED_AT_ONCE = 256
 _COPIED = 20  # in one step
-_PENDING_SHARE = (
-    4  # while fewer than one of so many that may be kept are pending, those stay: what hangs is looked for last
-)
+# While fewer than one of so many that may be kept are pending, those stay: what hangs is looked for last.
+_PENDING_SHARE = 4
 _EVICTED_PER_SPAN = 3  # while the store shrinks to its low watermark: nobody waits for the whole of it
 
 
