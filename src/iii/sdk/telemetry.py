@@ -16,6 +16,7 @@ from iii.sdk.span_frames import FrameSink
 from iii.sdk.span_parent import active_span_ids
 from iii.sdk.span_recorder import SpanRecorder
 from iii.sdk.spans import SpanMaker
+from iii.sdk.telemetry_variables import warn_of_unusable
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
@@ -36,6 +37,7 @@ class WorkerTelemetry:
     def __init__(
         self, config: OtelConfig, attributes: dict[str, str], sink: FrameSink, loop: asyncio.AbstractEventLoop
     ) -> None:
+        warn_of_unusable()
         self._sink = sink
         self._resource = attributes
         self._metrics_interval_ms = config.metrics_export_interval_ms

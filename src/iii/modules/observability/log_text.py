@@ -6,7 +6,7 @@ from iii.modules.observability.records import LogRecord
 from iii.modules.observability.redaction import REDACTED, redacted_value
 from iii.protocol.log_line import without_escapes
 
-_SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")  # four numbers each, from 1
+SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")  # four numbers each, from 1
 _LEVELS = 64  # of members within members that are looked at; whatever is below is not kept
 
 
@@ -25,7 +25,7 @@ def complete(record: LogRecord) -> None:
 
 def severity_name(number: int) -> str:
     """`ERROR` for 17 to 20 and so on; empty for a number that none has."""
-    return _SEVERITIES[(number - 1) // 4] if 1 <= number <= 24 else ""
+    return SEVERITIES[(number - 1) // 4] if 1 <= number <= 24 else ""
 
 
 def _clean_members(members: dict[str, Any], levels: int) -> None:

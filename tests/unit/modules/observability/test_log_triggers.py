@@ -94,6 +94,18 @@ def test_a_config_that_is_no_object_is_refused_and_an_unbound_function_is_not_ca
     assert setting.bodies() == []
 
 
+@pytest.mark.parametrize(
+    ("level", "hint"),
+    [("warning", "did you mean 'warn'?"), ("Eror", "did you mean 'error'?"), ("WARN", None), ("all", None)],
+)
+def test_06_12_1_a_level_that_records_do_not_have_is_in_the_log(
+    setting: Setting, caplog: pytest.LogCaptureFixture, level: str, hint: str | None
+) -> None:
+    setting.worker.bind("t", "log", "f", {"level": level})
+    told = [line for line in caplog.records if getattr(line, "event", "") == "log.level_unusual"]
+    assert [line.__dict__["fields"]["hint"] for line in told] == ([] if hint is None else [hint])
+
+
 def test_06_check_52a_what_a_delivery_causes_is_not_delivered_to_its_function(setting: Setting) -> None:
     setting.worker.bind("t", "log", "f")
     setting.worker.bind("u", "log", "g", {"level": "error"})

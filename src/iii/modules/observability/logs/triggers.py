@@ -16,6 +16,7 @@ from iii.engine.firing import fire_if
 from iii.engine.invocation import Trace
 from iii.engine.schema import late_schema
 from iii.engine.trigger_types import TriggerType
+from iii.modules.observability.log_text import SEVERITIES
 from iii.modules.observability.logs.capture import SCOPE, Context
 from iii.modules.observability.logs.requests import LogTriggerConfig
 from iii.modules.observability.records import LogRecord
@@ -24,6 +25,7 @@ from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.limits import LOG_DELIVERIES, LOG_DELIVERIES_PER_S, LOG_DELIVERY_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     from iii.engine.bindings import Binding
@@ -38,6 +40,12 @@ DELIVERIES_CUT = LogEvent(
     means="A `log` trigger calls its function at a bounded rate; records beyond it are kept in the store only.",
     do="Bind the trigger to one `level`; look whether the function logs what calls it again.",
 )  # fmt: skip
+LEVEL_UNUSUAL = LogEvent(
+    __name__, "log.level_unusual", logging.WARNING, "Level of a log trigger is none of those that records have as a rule",
+    means="The function is called for records with exactly this severity text, which may be none.",
+    do="Correct `level` as `hint` says, unless a client names its severities so.",
+)  # fmt: skip
+_LEVELS = ("all", *(severity.lower() for severity in SEVERITIES))
 _REPORT_S = 10.0  # between two such warnings of one trigger
 _TRACES = 10_000  # of deliveries that are remembered
 _AT_ONCE = 16  # deliveries in one step: some 0.3 ms
@@ -120,6 +128,9 @@ class LogTriggers:
             raise TriggerRegistrationFailed(f"Failed to parse trigger config: {error}") from None
         warn_of_unknown_members(binding, ("level", "condition_function_id"))
         level = config.level.lower() if isinstance(config.level, str) else "all"
+        if level not in _LEVELS:
+            hint = did_you_mean(level, _LEVELS, "did you mean '{}'?", f"expected one of {', '.join(_LEVELS)}.")
+            LEVEL_UNUSUAL(trigger=binding.id, function=binding.function_id, level=level[:100], hint=hint)
         self.add(LogTarget(binding, level, self._engine.clock.now()))
 
     def add(self, target: LogTarget) -> None:
