@@ -7,6 +7,11 @@ from typing import Any
 
 from iii.modules.observability.http_url import HTTP_URL
 
+METRICS_INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"  # read where metrics are exported
+
+_FLAGS = ("true", "1", "false", "0", "no", "off", "")
+_SHOWN = 100
+
 Parse = Callable[[str], Any]
 """From the text of a variable; ValueError for one that makes no sense, which is ignored with a warning."""
 
@@ -119,4 +124,9 @@ def completed(block: Mapping[str, Any], environ: Mapping[str, str], warn: Warn) 
                 whole[key] = parse(text)
             except ValueError as error:
                 warn(None, f"{variable} is ignored: it should be {error}")
+            if parse is _flag and text.strip().lower() not in _FLAGS:
+                warn(None, f"{variable}={text[:_SHOWN]!r} counts as false: it should be true or false")
+    interval = environ.get(METRICS_INTERVAL, "").strip()
+    if interval and (not interval.isdecimal() or len(interval) > 9 or not int(interval)):
+        warn(None, f"{METRICS_INTERVAL} is ignored: it should be milliseconds, a whole number of at least 1")
     return whole

@@ -44,7 +44,7 @@ def test_14_4_the_block_comes_before_the_variable(tmp_path: Path) -> None:
     ("key", "text", "value"),
     [
         ("enabled", "1", True),
-        ("enabled", "yes", False),
+        ("enabled", "no", False),
         ("exporter", "zipkin", "otlp"),
         ("metrics_exporter", "OTLP", "otlp"),
         ("metrics_exporter", "prometheus", "memory"),
@@ -171,6 +171,24 @@ def test_16_s6_what_could_never_work_is_a_mistake_of_the_file(block: str, told: 
 def test_16_s6_metrics_of_workers_may_have_any_other_name(metric: str, tmp_path: Path) -> None:
     config, warnings = config_of(f"{{alerts: [{{name: a, threshold: 1, metric: {metric}}}]}}", tmp_path)
     assert (config.alerts[0].metric, warnings) == (metric, "")
+
+
+@pytest.mark.parametrize(
+    ("environment", "warning"),
+    [
+        ({"OTEL_ENABLED": "yes"}, "OTEL_ENABLED='yes' counts as false: it should be true or false"),
+        ({"OTEL_METRICS_ENABLED": "ture"}, "OTEL_METRICS_ENABLED='ture' counts as false: it should be true or false"),
+        ({"OTEL_ENABLED": "False", "OTEL_LIVE_SPANS": "off", "OTEL_METRIC_EXPORT_INTERVAL": "500"}, None),
+        (
+            {"OTEL_METRIC_EXPORT_INTERVAL": "10s"},
+            "OTEL_METRIC_EXPORT_INTERVAL is ignored: it should be milliseconds, a whole number of at least 1",
+        ),
+    ],
+)
+def test_14_4_a_misspelt_flag_or_interval_is_named(environment: dict[str, str], warning: str | None) -> None:
+    said: list[Any] = []
+    completed({}, environment, lambda *words: said.append(words))
+    assert said == ([] if warning is None else [(None, warning)])
 
 
 @pytest.mark.parametrize("endpoint", ["http://[::1]:4317", "https://user:secret@c.example/v1/traces?a=b"])

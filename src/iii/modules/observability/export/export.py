@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from iii.modules.observability.environment import METRICS_INTERVAL
 from iii.modules.observability.export.collector_address import CollectorAddress, Signal, collector_address
 from iii.modules.observability.export.exporter import Exporter, Signalled
 from iii.modules.observability.export.log_json import logs_request
@@ -192,5 +193,5 @@ def _log_bytes(record: LogRecord) -> int:
 
 def _metrics_interval_ms(environ: Mapping[str, str]) -> int:
     """`OTEL_METRIC_EXPORT_INTERVAL`; the default for what is no number of milliseconds."""
-    text = environ.get("OTEL_METRIC_EXPORT_INTERVAL", "").strip()
+    text = environ.get(METRICS_INTERVAL, "").strip()
     return int(text) if text.isdecimal() and 0 < len(text) < 10 and int(text) else METRICS_INTERVAL_MS
