@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from iii.cli.asking import Asking
 
 _QUEUES_ASKED = 50
-_WORKERS = ("NAME", "STATUS", "FUNCTIONS", "ACTIVE", "CPU", "MEMORY", "CONNECTED")
+_WORKERS = ("NAME", "STATUS", "FUNCTIONS", "ACTIVE", "CPU", "MEMORY", "CONNECTED", "SILENT")
 
 
 class Sample(NamedTuple):

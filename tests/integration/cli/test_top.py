@@ -38,6 +38,7 @@ def test_19_5_one_look_is_printed_for_a_pipe(iii: Iii, engine: RunningEngine) ->
     assert lines[0][:3] == [engine.url(), "1", "worker,"]
     assert ["shop::buy", "0.0", "0", "-", "-", "-", "7"] in lines
     assert ["shop", "available", "1", "0"] in [line[:4] for line in lines]
+    assert "SILENT" in done.stdout
     assert ["default", "0", "0", "0", "0"] in lines
     assert not any(line[0].startswith("engine::") for line in lines if line)
     assert "engine::workers::register" in iii("top", "--all", "--interval", "200ms", "--url", engine.url()).stdout
