@@ -18,7 +18,8 @@ PROGRAM = "iii queue"
 _DESCRIPTION = """\
 Shows named queues and durable topics; lists, retries and removes dead letters: jobs whose last attempt failed.
 
-  list                   all queues and topics: unfinished jobs, running, delayed, and dead letters
+  list                   all queues and topics: unfinished jobs, running, delayed, and dead letters; WAITS FOR names
+                         functions that no worker serves, after 10 s
   job ID                 where one job stands: state, attempts, times, last error, trace
   stats NAME             figures and settings of a queue or topic, as JSON
   dlq                    queues and topics that have dead letters
@@ -150,15 +151,18 @@ async def _queues(ask: Asking, *, as_json: bool) -> list[str]:
         for row in rows:
             if row["name"] == name:
                 row.update((number, stats.get(number, 0)) for number in _NUMBERS)
+                row["waiting_for"] = stats.get("waiting_for") or []
     if as_json:
         return [json_text(rows, sort_keys=False)]
     shown = {"NAME": "name", "KIND": "kind", "CONSUMERS": "consumers", "JOBS": "depth", "RUNNING": "in_flight",
              "DELAYED": "delayed", "DEAD": "dlq_depth"}  # fmt: skip
     table = [[str(row[key]) for key in shown.values()] for row in rows]
-    if any(row.get("paused") for row in rows):
-        marked = [[*cells, "yes" if row.get("paused") else ""] for cells, row in zip(table, rows, strict=True)]
-        return table_lines([*shown, "PAUSED"], marked)
-    return table_lines(list(shown), table)
+    seldom = {
+        "PAUSED": ["yes" if row.get("paused") else "" for row in rows],
+        "WAITS FOR": [", ".join(row["waiting_for"]) for row in rows],
+    }
+    told = {name: cells for name, cells in seldom.items() if any(cells)}
+    return table_lines([*shown, *told], [[*cells, *more] for cells, *more in zip(table, *told.values(), strict=True)])
 
 
 def _stats(address: Address, name: str) -> int:

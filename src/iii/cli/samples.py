@@ -117,7 +117,10 @@ class EngineActivity:
         yield "workers", self._workers()
         names = {"JOBS": "depth", "RUNNING": "in_flight", "DELAYED": "delayed", "DEAD": "dlq_depth"}
         rows = [[name, *(str(stats.get(key, 0)) for key in names.values())] for name, stats in self._now.queues.items()]
-        yield "queues", Table(["QUEUE", *names], rows)
+        waits = [", ".join(stats.get("waiting_for") or ()) for stats in self._now.queues.values()]
+        if any(waits):
+            rows = [[*row, cell] for row, cell in zip(rows, waits, strict=True)]
+        yield "queues", Table(["QUEUE", *names, *(["WAITS FOR"] if any(waits) else [])], rows)
 
     def as_json(self, sort: str) -> dict[str, Any]:
         """For programs; times in seconds, as upper bounds."""

@@ -27,7 +27,8 @@ columns of functions:
   P50, P95, P99  how long that part of the calls took at most, of those that ended meanwhile
   CALLS, ERRORS  calls since the engine's start, and those of them that failed
 
-(no worker) behind a function: it is called, and no worker serves it"""
+(no worker) behind a function: it is called, and no worker serves it
+WAITS FOR of a queue names functions of its jobs that no worker serves, after 10 s."""
 _EXAMPLES = f"""\
 examples:
   {PROGRAM}

@@ -215,3 +215,13 @@ def test_wrong_usage(iii: Iii) -> None:
         assert text in done.stderr
     done = iii("queue", "list", "--port", "1", "--timeout-ms", "2000")
     assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_a_queue_whose_jobs_wait_for_a_function_names_it(iii: Iii, engine: RunningEngine, worker: sdk.Worker) -> None:
+    action = sdk.TriggerAction.Enqueue(queue="default")
+    worker.trigger({"function_id": "nobody::serves", "payload": {}, "action": action})
+    eventually(lambda: any(row["waiting_for"] == ["nobody::serves"] for row in rows(iii, engine, "list")))
+    table = iii("queue", "list", III_URL=engine.url()).stdout.splitlines()
+    assert table[0].endswith("WAITS FOR")
+    assert any(line.endswith("nobody::serves") for line in table[1:])
+    assert iii("queue", "purge", "default", "--yes", III_URL=engine.url()).returncode == 0

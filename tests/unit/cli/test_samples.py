@@ -72,3 +72,12 @@ def test_19_5_an_engine_that_was_started_again_counts_from_zero() -> None:
         ]["p50"]
         is None
     )
+
+
+def test_19_5_a_queue_shows_the_functions_that_its_jobs_wait_for() -> None:
+    stats = {"depth": 2, "in_flight": 0, "delayed": 0, "dlq_depth": 1}
+    for waiting_for, more in ((["f", "g"], ["f, g"]), (None, [])):
+        now = sample(12, [0] * 4)._replace(queues={"mails": {**stats, "waiting_for": waiting_for}})
+        (table,) = (table for name, table in EngineActivity(now, now, every=False).tables("rate") if name == "queues")
+        assert table.rows == [["mails", "2", "0", "0", "1", *more]]
+        assert len(table.head) == 5 + len(more)
