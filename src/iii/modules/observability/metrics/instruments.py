@@ -22,18 +22,31 @@ def instruments(
     engine: Engine, service: str, functions: Sequence[FunctionSum], measured: Iterable[Measurement] = ()
 ) -> list[Metric]:
     """All of them, as they are now; those of one name that several modules have `measured` are one."""
-    return [*_of_calls(engine, service, functions), *_of_modules(engine, service, measured)]
+    making = _Making(engine, service)
+    return [
+        *_of_calls(engine, making, functions),
+        *_of_workers(engine, making),
+        *_of_modules(engine, service, measured),
+    ]
 
 
-def _of_calls(engine: Engine, service: str, functions: Sequence[FunctionSum]) -> list[Metric]:
-    now = engine.clock.time_ms() * 1_000_000
+class _Making:
+    """Metrics of one moment."""
 
-    def metric(name: str, unit: str, kind: MetricType, description: str, points: Iterable[NumberPoint]) -> Metric:
-        return Metric(name, description, unit, kind, list(points), service, now, _SCOPE, engine.options.version)
+    def __init__(self, engine: Engine, service: str) -> None:
+        self.now = engine.clock.time_ms() * 1_000_000
+        self._service = service
+        self._version = engine.options.version
 
-    def number(value: float, *attributes: tuple[str, str]) -> NumberPoint:
-        return NumberPoint(float(value), list(attributes), now)
+    def metric(self, name: str, unit: str, kind: MetricType, description: str, points: Iterable[NumberPoint]) -> Metric:
+        return Metric(name, description, unit, kind, list(points), self._service, self.now, _SCOPE, self._version)
 
+    def number(self, value: float, *attributes: tuple[str, str]) -> NumberPoint:
+        return NumberPoint(float(value), list(attributes), self.now)
+
+
+def _of_calls(engine: Engine, making: _Making, functions: Sequence[FunctionSum]) -> list[Metric]:
+    metric, number, now = making.metric, making.number, making.now
     outcomes = [
         number(value, ("function_id", each.function_id), ("status", status))
         for each in functions
@@ -46,8 +59,6 @@ def _of_calls(engine: Engine, service: str, functions: Sequence[FunctionSum]) ->
     codes = Counter({(each.function_id, code): count for each in functions for code, count in each.codes.items()})
     codes.update({(name, FunctionNotFound.code): count for name, count in missed.items()})
     errors = (number(count, ("function_id", name), ("error_code", code)) for (name, code), count in codes.items())
-    status = Counter(peer.status for peer in engine.roster.workers())
-    workers = {"connected": 0, "available": 0, "busy": 0, **status, "disconnected": engine.roster.deaths}
     histogram = metric("iii.invocation.duration", "s", "histogram", "From hand-over to answer.", ())
     histogram.data_points = [
         _histogram(each.buckets, each.sum_s, BOUNDS_S, [("function_id", each.function_id)], now) for each in functions
@@ -57,23 +68,31 @@ def _of_calls(engine: Engine, service: str, functions: Sequence[FunctionSum]) ->
         "iii.invocations.local.total", "{invocation}", "counter", "Calls that workers ran of their own functions, as they say.",
         [number(local.local_calls - local.local_errors, ("status", "ok")), number(local.local_errors, ("status", "error"))],
     )  # fmt: skip
-    spawns, deaths = engine.roster.spawns, engine.roster.deaths
     return [
         metric("iii.invocations.total", "{invocation}", "counter", "Calls by outcome.", outcomes),
         histogram,
         metric("iii.invocations.running", "{invocation}", "gauge", "Calls at work.", running),
         metric("iii.invocation.errors.total", "{error}", "counter", "Failed calls by code.", errors),
         *([by_workers] if local.local_calls else ()),
+    ]
+
+
+def _of_workers(engine: Engine, making: _Making) -> list[Metric]:
+    metric, number, roster = making.metric, making.number, engine.roster
+    status = Counter(peer.status for peer in roster.workers())
+    workers = {"connected": 0, "available": 0, "busy": 0, **status, "disconnected": roster.deaths}
+    spawns, deaths = roster.spawns, roster.deaths
+    return [
         metric("iii.workers.active", "{worker}", "gauge", "Workers that are connected.", [number(spawns - deaths)]),
         metric("iii.workers.spawns.total", "{worker}", "counter", "Workers that connected.", [number(spawns)]),
         metric("iii.workers.deaths.total", "{worker}", "counter", "Workers that left.", [number(deaths)]),
         metric(
             "iii.workers.commands.active", "{worker}", "gauge", "Workers that are connected and commands of `iii`.",
-            [number(engine.roster.commands())],
+            [number(roster.commands())],
         ),
         metric(
             "iii.workers.commands.total", "{worker}", "counter", "Workers that left and were commands of `iii`.",
-            [number(engine.roster.commands_left)],
+            [number(roster.commands_left)],
         ),
         metric(
             "iii.workers.by_status", "{worker}", "gauge", "Workers by status.",
