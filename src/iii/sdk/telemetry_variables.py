@@ -14,10 +14,11 @@ VARIABLE_IGNORED = LogEvent(
 _SAMPLERS = ("always_on", "always_off", "traceidratio")
 _SAMPLER, _SAMPLER_ARG = "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"
 _SHOWN = 100
+_DIGITS = 18
 
 
 def _whole_number(value: str) -> bool:
-    return value.isascii() and value.isdigit()
+    return value.isascii() and value.isdigit() and len(value) <= _DIGITS
 
 
 def _ratio(value: str) -> bool:

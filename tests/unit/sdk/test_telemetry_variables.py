@@ -20,6 +20,7 @@ RATIO = "parentbased_traceidratio"
         ({"OTEL_LOGS_BATCH_SIZE": "0", "III_TRACE_PAYLOAD_MAX_BYTES": "1k"},
          ["OTEL_LOGS_BATCH_SIZE", "III_TRACE_PAYLOAD_MAX_BYTES"]),
         ({"III_TRACE_PAYLOAD_MAX_BYTES": "-1"}, []),
+        ({"OTEL_LOGS_BATCH_SIZE": "9" * 5000}, ["OTEL_LOGS_BATCH_SIZE"]),
         ({"OTEL_LOGS_BATCH_SIZE": "20", "III_TRACE_PAYLOAD_MAX_BYTES": "Unlimited", "OTEL_SPANS_FLUSH_INTERVAL_MS": " "}, []),
     ],
 )  # fmt: skip
