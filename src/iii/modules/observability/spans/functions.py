@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
+from iii.modules.observability.spans.archive.known_blocks import SealedBlock
 from iii.modules.observability.spans.archive.questions import Questions, SpanPage
 from iii.modules.observability.spans.codes import MEMORY_EXPORTER_NOT_ENABLED, TRACE_STORAGE_CLEAR_FAILED
 from iii.modules.observability.spans.groups import group
@@ -150,23 +151,25 @@ class TraceFunctions:
             memory.extend((yield from store.copies(archive.unwritten(), traces)))
             archive.read(work, done)
 
-        def work(connection: Connection) -> tuple[T, str | None]:
+        def work(connection: Connection) -> tuple[T, str | None, Sequence[SealedBlock]]:
             connection.execute("BEGIN")  # what is written meanwhile is not seen in part
             try:
                 questions = Questions(connection, memory, archive.known_blocks)
-                return on_disk(questions), questions.damaged
+                return on_disk(questions), questions.damaged, questions.damaged_blocks
             finally:
                 connection.rollback()
 
-        def done(result: tuple[T, str | None] | None, error: StoreError | None) -> None:
+        def done(result: tuple[T, str | None, Sequence[SealedBlock]] | None, error: StoreError | None) -> None:
             if result is None:
                 if archive.opened and error is not None:
                     archive.fail(error)
                 self._engine.turns.go(answered(invocation, in_memory, answer))
                 return
-            found, damaged = result
+            found, damaged, damaged_blocks = result
             if damaged is not None:
                 archive.fail(damaged)
+            if damaged_blocks:
+                archive.seal_again(damaged_blocks)
             invocation.complete(answer(found))
 
         self._engine.turns.go(gathered())

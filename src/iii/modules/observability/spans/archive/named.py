@@ -39,7 +39,7 @@ def _named(columns: tuple[bytes, bytes, bytes], block: object) -> _Named:
     return _Named(facets, memoryview(ends).cast("H"), owners)
 
 
-NAMED = BlockColumns("SELECT facets, ends, owners FROM json_each(?) j LEFT JOIN named ON named.id = j.value", _named)
+NAMED = BlockColumns("facets, ends, owners", "named", _named, place=3)
 
 
 def traces_named(reader: TimesReader, facets: Collection[int], known: int) -> set[int] | None:
