@@ -23,6 +23,7 @@ from iii.modules.observability.module import Observability
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Source
 from iii.modules.observability.spans.archive import blocks, columns, sums
+from iii.modules.observability.spans.archive.questions import Questions
 from iii.modules.observability.spans.archive.schema import MIGRATIONS
 from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
 from iii.modules.observability.spans.row import Packer
@@ -265,6 +266,51 @@ async def test_06_7_5_a_disk_that_cannot_be_cleared_is_said(tmp_path: Path) -> N
         assert failed.value.code == "trace_storage_clear_failed"
         assert "could not clear durable trace storage: " in str(failed.value)
         assert await own.listed() == ["a"]  # nothing is half removed
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, KeyError, MemoryError])
+@pytest.mark.parametrize(
+    ("function", "request_"), [("list", {}), ("tree", {"trace_id": "t1"}), ("group_by", {"attribute": "n"})]
+)
+async def test_06_7_5_an_error_of_our_own_is_no_failure_of_the_disk(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engine_log: pytest.LogCaptureFixture,
+    function: str,
+    request_: dict[str, Any],
+    error: type[Exception],
+) -> None:
+    """Its caller is told, the log has it, and the next question is asked of the disk again."""
+
+    def failing(*_: Any, **__: Any) -> Any:
+        raise error("our own")
+
+    async with traced(tmp_path) as own:
+        own.take(span("t1", "a", attributes=[("n", "7")]))
+        await own.written()
+        expected = await own.ask(function, **request_)
+        with monkeypatch.context() as patch:
+            for name in ("listed", "tree", "groups"):
+                patch.setattr(Questions, name, failing)
+            with pytest.raises(
+                iii.InvocationError, match=r"internal error in engine::traces::.*; the engine's log has it"
+            ):
+                await own.ask(function, **request_)
+        assert await own.ask(function, **request_) == expected
+        assert expected["storage"]["archive"] == "healthy"
+        assert (await own.health())["components"]["spans"]["status"] == "healthy"
+    failed = [record for record in engine_log.records if record.levelno >= logging.WARNING]
+    assert [getattr(record, "event", None) for record in failed] == ["engine.builtin_failed"]
+    assert failed[0].exc_info is not None
+
+
+async def test_06_7_5_a_span_without_a_facet_is_damage_of_the_disk(tmp_path: Path) -> None:
+    async with traced(tmp_path) as own:
+        own.take(span("t1", "a"))
+        await own.written()
+        await own.write(lambda connection: connection.execute("UPDATE spans SET facet = 99").rowcount)
+        assert (await own.ask("tree", trace_id="t1"))["roots"][0]["span_id"] == "a"  # by the memory
+        assert (await own.ask("list"))["storage"]["archive"] == "degraded"
 
 
 async def test_06_7_5_a_corrupt_row_is_skipped(tmp_path: Path) -> None:

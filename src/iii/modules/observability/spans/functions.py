@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -34,9 +34,12 @@ from iii.modules.observability.spans.tags import TraceTags
 from iii.modules.observability.spans.tree import Collapse, tree
 from iii.modules.observability.steps import Steps, answered
 from iii.storage.items import StoreError
-from iii.storage.transactions import Connection
+from iii.storage.transactions import Connection, ReadError
 
 T = TypeVar("T")
+
+_FromDisk: TypeAlias = tuple[T, str | None, Sequence[SealedBlock]]
+"""An answer, what could not be read, and the damaged blocks that were found."""
 
 _encode = msgspec.json.Encoder().encode
 _MS = 1_000_000
@@ -151,15 +154,22 @@ class TraceFunctions:
             memory.extend((yield from store.copies(archive.unwritten(), traces)))
             archive.read(work, done)
 
-        def work(connection: Connection) -> tuple[T, str | None, Sequence[SealedBlock]]:
+        def work(connection: Connection) -> _FromDisk[T] | Exception:
             connection.execute("BEGIN")  # what is written meanwhile is not seen in part
             try:
                 questions = Questions(connection, memory, archive.known_blocks)
                 return on_disk(questions), questions.damaged, questions.damaged_blocks
+            except (ReadError, OSError):
+                raise
+            except Exception as error:  # the disk has no part in it
+                return error
             finally:
                 connection.rollback()
 
-        def done(result: tuple[T, str | None, Sequence[SealedBlock]] | None, error: StoreError | None) -> None:
+        def done(result: _FromDisk[T] | Exception | None, error: StoreError | None) -> None:
+            if isinstance(result, Exception):
+                self._engine.turns.go(answered(invocation, _failed(result), answer))
+                return
             if result is None:
                 if archive.opened and error is not None:
                     archive.fail(error)
@@ -200,6 +210,11 @@ def listing(store: SpanStore, selection: Selection) -> Steps[SpanPage]:
 def _tree(store: SpanStore, trace_id: str, collapse: Collapse) -> Steps[bytes]:
     trace = store.traces.get(trace_id)
     return (yield from tree([] if trace is None else list(trace.rows.values()), collapse))
+
+
+def _failed(error: Exception) -> Steps[Any]:
+    yield
+    raise error
 
 
 def _chunks(store: SpanStore) -> Iterator[list[Row]]:
