@@ -257,15 +257,55 @@ async def test_06_7_5_on_a_full_disk_spans_stay_in_memory_until_there_is_space(
 
 
 async def test_06_7_5_a_disk_that_cannot_be_cleared_is_said(tmp_path: Path) -> None:
+    """Nothing is removed: neither what is on disk, nor what waits for it, nor what is pending."""
     async with traced(tmp_path / "traces") as own:
         own.take(span("t1", "a"))
         await own.written()
         await own.write(lambda connection: connection.execute("DROP TRIGGER spans_removed").rowcount)
-        with pytest.raises(iii.InvocationError) as failed:
-            await own.ask("clear")
-        assert failed.value.code == "trace_storage_clear_failed"
-        assert "could not clear durable trace storage: " in str(failed.value)
-        assert await own.listed() == ["a"]  # nothing is half removed
+        own.take(span("t2", "b"), span("t3", "c", pending=True))
+        for _ in range(2):
+            with pytest.raises(iii.InvocationError) as failed:
+                await own.ask("clear")
+            assert failed.value.code == "trace_storage_clear_failed"
+            assert "could not clear durable trace storage: " in str(failed.value)
+            assert "; nothing was removed" in str(failed.value)
+            assert sorted(await own.listed()) == ["a", "b", "c"]
+        await own.written()
+    async with traced(tmp_path / "traces") as own:
+        assert sorted(await own.listed()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_06_7_5_what_waits_while_the_disk_is_cleared_is_not_written_after_it(
+    tmp_path: Path, is_refused: bool
+) -> None:
+    """It is written if that is refused."""
+    async with traced(tmp_path) as own:
+        archive, store = own.module.spans.archive, own.module.spans.store
+        assert archive is not None
+        assert store is not None
+        own.take(span("t0", "first"))
+        await own.written()
+        if is_refused:
+            await own.write(lambda connection: connection.execute("DROP TRIGGER spans_removed").rowcount)
+        own.take(*(span(f"t{at}", f"s{at}") for at in range(2_000)))
+        deque(own.module.spans.settled(), 0)  # packed: a batch is being written, the others wait
+        cleared = [asyncio.get_running_loop().create_future() for _ in range(2)]
+        for each in cleared:
+            archive.clear(each.set_result)
+        assert len(archive.unwritten()) == 2_000
+        assert [error is not None for error in await asyncio.gather(*cleared)] == [is_refused] * 2
+        if is_refused:
+            await own.written()
+            assert await own.found("SELECT count(*) FROM spans") == 2_001
+            return
+        assert archive.unwritten() == []
+        assert await own.found("SELECT count(*) FROM spans") == 0
+        assert await own.ask("clear") == {"success": True}
+        assert (await own.ask("list"))["total"] == store.count == 0
+        own.take(span("u", "next"))
+        await own.written()
+        assert await own.found("SELECT group_concat(span_id) FROM spans") == "next"
 
 
 @pytest.mark.parametrize("error", [ValueError, TypeError, KeyError, MemoryError])

@@ -97,16 +97,18 @@ class TraceFunctions:
     def clear(self, request: TracesClearInput, invocation: Invocation) -> TracesClearResult | Later:
         """Remove all spans."""
         self._kept()
-        self._engine.turns.go(self._spans.clear())
         archive = self._spans.archive
         if archive is None or not archive.opened:
+            self._engine.turns.go(self._spans.clear())
             return TracesClearResult(success=True)
 
         def done(error: StoreError | None) -> None:
             if error is None:
+                self._engine.turns.go(self._spans.clear())
                 invocation.complete(_encode(TracesClearResult(success=True)))
             else:
-                invocation.refuse(TRACE_STORAGE_CLEAR_FAILED(f"could not clear durable trace storage: {error}"))
+                text = f"could not clear durable trace storage: {error}; nothing was removed"
+                invocation.refuse(TRACE_STORAGE_CLEAR_FAILED(text))
 
         archive.clear(done)
         return LATER

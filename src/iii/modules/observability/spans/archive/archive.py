@@ -76,6 +76,7 @@ class SpanArchive:
         self._sweeper: Timer | None = None
         self._sealer: Timer | None = None
         self._unsealed = 0
+        self._clearing = 0  # that are under way
         self._failures = 0
         self._physical_bytes = 0
         self._error: str | None = None
@@ -150,9 +151,17 @@ class SpanArchive:
         self._database.write(work, done, slow=True)
 
     def clear(self, done: Callable[[StoreError | None], None]) -> None:
-        """Remove all spans; what waits is not written."""
-        self._waiting.clear()
-        self.write(self._tables.clear, lambda _, error: done(error))
+        """Remove all spans; what waits is not written. Nothing is removed if the disk refuses that."""
+
+        def cleared(_: Any, error: StoreError | None) -> None:
+            self._clearing -= 1
+            if error is None:
+                self._waiting.clear()
+            done(error)
+            self._write()
+
+        self._clearing += 1  # what waits would come after it
+        self.write(self._tables.clear, cleared)
 
     def storage(self) -> TraceStorage:
         dropped = self._store.dropped
@@ -184,7 +193,7 @@ class SpanArchive:
         self._write()
 
     def _write(self) -> None:
-        if self._writing or not self.opened or (self._failures and self._timer is not None):
+        if self._writing or self._clearing or not self.opened or (self._failures and self._timer is not None):
             return
         self._writing = next(_batches([row for row in self._first() if row.kept and not row.pending]), [])
         if self._writing:
