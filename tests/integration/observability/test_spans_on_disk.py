@@ -22,7 +22,8 @@ from iii.modules.observability.config import ObservabilityConfig, TraceStorageCo
 from iii.modules.observability.module import Observability
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Source
-from iii.modules.observability.spans.archive import ahead, blocks, columns
+from iii.modules.observability.spans.archive import blocks, columns, sums
+from iii.modules.observability.spans.archive.questions import Questions
 from iii.modules.observability.spans.archive.schema import MIGRATIONS
 from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
 from iii.modules.observability.spans.row import Packer
@@ -108,7 +109,7 @@ class Traced(OwnEngine[Observability]):
 
         def work(connection: Connection) -> bool:
             sealed = columns.sealed(connection)
-            return len(sealed) == blocks_ and not any(known.lacking(each, sealed, 1) for each in ahead.COLUMNS)
+            return len(sealed) == blocks_ and not any(known.lacking(each, sealed, 1) for each in sums.COLUMNS)
 
         async def done() -> bool:
             return bool(await reply_of(partial(archive.read, work)))
@@ -256,15 +257,100 @@ async def test_06_7_5_on_a_full_disk_spans_stay_in_memory_until_there_is_space(
 
 
 async def test_06_7_5_a_disk_that_cannot_be_cleared_is_said(tmp_path: Path) -> None:
+    """Nothing is removed: neither what is on disk, nor what waits for it, nor what is pending."""
     async with traced(tmp_path / "traces") as own:
         own.take(span("t1", "a"))
         await own.written()
         await own.write(lambda connection: connection.execute("DROP TRIGGER spans_removed").rowcount)
-        with pytest.raises(iii.InvocationError) as failed:
-            await own.ask("clear")
-        assert failed.value.code == "trace_storage_clear_failed"
-        assert "could not clear durable trace storage: " in str(failed.value)
-        assert await own.listed() == ["a"]  # nothing is half removed
+        own.take(span("t2", "b"), span("t3", "c", pending=True))
+        for _ in range(2):
+            with pytest.raises(iii.InvocationError) as failed:
+                await own.ask("clear")
+            assert failed.value.code == "trace_storage_clear_failed"
+            assert "could not clear durable trace storage: " in str(failed.value)
+            assert "; nothing was removed" in str(failed.value)
+            assert sorted(await own.listed()) == ["a", "b", "c"]
+        await own.written()
+    async with traced(tmp_path / "traces") as own:
+        assert sorted(await own.listed()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_06_7_5_what_waits_while_the_disk_is_cleared_is_not_written_after_it(
+    tmp_path: Path, is_refused: bool
+) -> None:
+    """It is written if that is refused."""
+    async with traced(tmp_path) as own:
+        archive, store = own.module.spans.archive, own.module.spans.store
+        assert archive is not None
+        assert store is not None
+        own.take(span("t0", "first"))
+        await own.written()
+        if is_refused:
+            await own.write(lambda connection: connection.execute("DROP TRIGGER spans_removed").rowcount)
+        own.take(*(span(f"t{at}", f"s{at}") for at in range(2_000)))
+        deque(own.module.spans.settled(), 0)  # packed: a batch is being written, the others wait
+        cleared = [asyncio.get_running_loop().create_future() for _ in range(2)]
+        for each in cleared:
+            archive.clear(each.set_result)
+        assert len(archive.unwritten()) == 2_000
+        assert [error is not None for error in await asyncio.gather(*cleared)] == [is_refused] * 2
+        if is_refused:
+            await own.written()
+            assert await own.found("SELECT count(*) FROM spans") == 2_001
+            return
+        assert archive.unwritten() == []
+        assert await own.found("SELECT count(*) FROM spans") == 0
+        assert await own.ask("clear") == {"success": True}
+        assert (await own.ask("list"))["total"] == store.count == 0
+        own.take(span("u", "next"))
+        await own.written()
+        assert await own.found("SELECT group_concat(span_id) FROM spans") == "next"
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, KeyError, MemoryError])
+@pytest.mark.parametrize(
+    ("function", "request_"), [("list", {}), ("tree", {"trace_id": "t1"}), ("group_by", {"attribute": "n"})]
+)
+async def test_06_7_5_an_error_of_our_own_is_no_failure_of_the_disk(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engine_log: pytest.LogCaptureFixture,
+    function: str,
+    request_: dict[str, Any],
+    error: type[Exception],
+) -> None:
+    """Its caller is told, the log has it, and the next question is asked of the disk again."""
+
+    def failing(*_: Any, **__: Any) -> Any:
+        raise error("our own")
+
+    async with traced(tmp_path) as own:
+        own.take(span("t1", "a", attributes=[("n", "7")]))
+        await own.written()
+        expected = await own.ask(function, **request_)
+        with monkeypatch.context() as patch:
+            for name in ("listed", "tree", "groups"):
+                patch.setattr(Questions, name, failing)
+            with pytest.raises(
+                iii.InvocationError, match=r"internal error in engine::traces::.*; the engine's log has it"
+            ):
+                await own.ask(function, **request_)
+        assert await own.ask(function, **request_) == expected
+        assert expected["storage"]["archive"] == "healthy"
+        assert (await own.health())["components"]["spans"]["status"] == "healthy"
+    failed = [record for record in engine_log.records if record.levelno >= logging.WARNING]
+    assert [getattr(record, "event", None) for record in failed] == ["engine.builtin_failed"]
+    assert failed[0].exc_info is not None
+
+
+async def test_06_7_5_a_span_without_a_facet_is_damage_of_the_disk(tmp_path: Path) -> None:
+    async with traced(tmp_path) as own:
+        own.take(span("t1", "a"))
+        await own.written()
+        await own.write(lambda connection: connection.execute("UPDATE spans SET facet = 99").rowcount)
+        assert (await own.ask("tree", trace_id="t1"))["roots"][0]["span_id"] == "a"  # by the memory
+        assert (await own.ask("list"))["storage"]["archive"] == "degraded"
 
 
 async def test_06_7_5_a_corrupt_row_is_skipped(tmp_path: Path) -> None:
@@ -352,7 +438,7 @@ async def is_in(own: Traced, folder: Path) -> bool:
     return archive is not None and archive.opened and archive.folder == folder
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 async def test_06_7_5_a_store_of_a_version_before_is_opened_and_written_down_by_and_by(
     tmp_path: Path, version: int
 ) -> None:
@@ -367,7 +453,10 @@ async def test_06_7_5_a_store_of_a_version_before_is_opened_and_written_down_by_
     for block in blocks.unsealed(store) if version > 1 else ():
         blocks.seal(store, block, blocks.spans_of(store, block))
         if version > 2:
-            store.execute("CREATE TEMP TABLE IF NOT EXISTS editions (id INTEGER PRIMARY KEY, edition INTEGER NOT NULL)")
+            if version == 3:
+                store.execute(
+                    "CREATE TEMP TABLE IF NOT EXISTS editions (id INTEGER PRIMARY KEY, edition INTEGER NOT NULL)"
+                )
             columns.write_down(store, block, blocks.spans_of(store, block))
     store.execute("COMMIT")
     store.close()
@@ -377,7 +466,7 @@ async def test_06_7_5_a_store_of_a_version_before_is_opened_and_written_down_by_
         assert first["total"] == 4 * count // 512
 
         async def sealed() -> bool:
-            return bool(await own.found("SELECT min((SELECT count(*) FROM blocks), (SELECT count(*) FROM times))") == 4)
+            return bool(await own.found("SELECT min((SELECT count(*) FROM blocks), (SELECT count(*) FROM sums))") == 4)
 
         await own.until(sealed)
         assert (await own.ask("list", **wanted))["spans"] == first["spans"]
@@ -407,3 +496,36 @@ async def test_06_7_5_what_lists_need_of_blocks_is_read_before_they_ask(tmp_path
         await own.read_ahead(5)
         assert (await own.ask("list", attributes=[["n", "7"]], search_all_spans=True))["total"] == 80
     store.close()
+
+
+async def test_06_7_5_blocks_that_the_disk_has_changed_are_written_down_again(
+    tmp_path: Path, engine_log: pytest.LogCaptureFixture
+) -> None:
+    """Lists are right meanwhile, the store is healthy, and it is said once."""
+    packer, wanted = Packer(), {"attributes": [["n", "7"]], "search_all_spans": True}
+    async with traced(tmp_path) as own:
+        rows = [packer.row(span(f"t{at // 4}", f"s{at}", attributes=[("n", str(at % 512))])) for at in range(10_240)]
+        await own.write(lambda connection: Tables(10**10).add(connection, list(map(ArchivedSpan.of, rows)), 1))
+    async with traced(tmp_path) as own:
+        await own.read_ahead(4)
+        expected = (await own.ask("list", **wanted))["spans"]
+        assert len(expected) == 80
+    all_sums = "SELECT group_concat(hex(packed)) FROM (SELECT packed FROM sums ORDER BY id)"
+    for damage in ("UPDATE pairs SET packed = zeroblob(length(packed))", "UPDATE blocks SET owners = traces"):
+        store = sqlite3.connect(tmp_path / "traces.sqlite3", isolation_level=None)
+        whole = store.execute(all_sums).fetchone()[0]
+        store.execute(damage)
+        store.close()
+        engine_log.clear()
+        async with traced(tmp_path) as own:
+            answer = await own.ask("list", **wanted)
+            assert (answer["spans"], answer["storage"]["archive"]) == (expected, "healthy")
+
+            async def sealed(own: Traced = own, whole: str = whole) -> bool:
+                return bool(await own.found("SELECT count(*) FROM sums") == 4 and await own.found(all_sums) == whole)
+
+            await own.until(sealed)
+            await own.read_ahead(4)
+            assert (await own.ask("list", **wanted))["spans"] == expected
+        events = [getattr(record, "event", None) for record in engine_log.records]
+        assert events.count("traces.blocks_damaged") == 1

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
+from iii.modules.observability.spans.archive.known_blocks import SealedBlock
 from iii.modules.observability.spans.archive.questions import Questions, SpanPage
 from iii.modules.observability.spans.codes import MEMORY_EXPORTER_NOT_ENABLED, TRACE_STORAGE_CLEAR_FAILED
 from iii.modules.observability.spans.groups import group
@@ -33,9 +34,12 @@ from iii.modules.observability.spans.tags import TraceTags
 from iii.modules.observability.spans.tree import Collapse, tree
 from iii.modules.observability.steps import Steps, answered
 from iii.storage.items import StoreError
-from iii.storage.transactions import Connection
+from iii.storage.transactions import Connection, ReadError
 
 T = TypeVar("T")
+
+_FromDisk: TypeAlias = tuple[T, str | None, Sequence[SealedBlock]]
+"""An answer, what could not be read, and the damaged blocks that were found."""
 
 _encode = msgspec.json.Encoder().encode
 _MS = 1_000_000
@@ -93,16 +97,18 @@ class TraceFunctions:
     def clear(self, request: TracesClearInput, invocation: Invocation) -> TracesClearResult | Later:
         """Remove all spans."""
         self._kept()
-        self._engine.turns.go(self._spans.clear())
         archive = self._spans.archive
         if archive is None or not archive.opened:
+            self._engine.turns.go(self._spans.clear())
             return TracesClearResult(success=True)
 
         def done(error: StoreError | None) -> None:
             if error is None:
+                self._engine.turns.go(self._spans.clear())
                 invocation.complete(_encode(TracesClearResult(success=True)))
             else:
-                invocation.refuse(TRACE_STORAGE_CLEAR_FAILED(f"could not clear durable trace storage: {error}"))
+                text = f"could not clear durable trace storage: {error}; nothing was removed"
+                invocation.refuse(TRACE_STORAGE_CLEAR_FAILED(text))
 
         archive.clear(done)
         return LATER
@@ -150,23 +156,32 @@ class TraceFunctions:
             memory.extend((yield from store.copies(archive.unwritten(), traces)))
             archive.read(work, done)
 
-        def work(connection: Connection) -> tuple[T, str | None]:
+        def work(connection: Connection) -> _FromDisk[T] | Exception:
             connection.execute("BEGIN")  # what is written meanwhile is not seen in part
             try:
                 questions = Questions(connection, memory, archive.known_blocks)
-                return on_disk(questions), questions.damaged
+                return on_disk(questions), questions.damaged, questions.damaged_blocks
+            except (ReadError, OSError):
+                raise
+            except Exception as error:  # the disk has no part in it
+                return error
             finally:
                 connection.rollback()
 
-        def done(result: tuple[T, str | None] | None, error: StoreError | None) -> None:
+        def done(result: _FromDisk[T] | Exception | None, error: StoreError | None) -> None:
+            if isinstance(result, Exception):
+                self._engine.turns.go(answered(invocation, _failed(result), answer))
+                return
             if result is None:
                 if archive.opened and error is not None:
                     archive.fail(error)
                 self._engine.turns.go(answered(invocation, in_memory, answer))
                 return
-            found, damaged = result
+            found, damaged, damaged_blocks = result
             if damaged is not None:
                 archive.fail(damaged)
+            if damaged_blocks:
+                archive.seal_again(damaged_blocks)
             invocation.complete(answer(found))
 
         self._engine.turns.go(gathered())
@@ -197,6 +212,11 @@ def listing(store: SpanStore, selection: Selection) -> Steps[SpanPage]:
 def _tree(store: SpanStore, trace_id: str, collapse: Collapse) -> Steps[bytes]:
     trace = store.traces.get(trace_id)
     return (yield from tree([] if trace is None else list(trace.rows.values()), collapse))
+
+
+def _failed(error: Exception) -> Steps[Any]:
+    yield
+    raise error
 
 
 def _chunks(store: SpanStore) -> Iterator[list[Row]]:

@@ -55,7 +55,7 @@ def read_ahead(connection: sqlite3.Connection, known: KnownBlocks) -> None:
     """What lists need of blocks, as far as there is room."""
     assert not connection.in_transaction
     clock = FakeClock()
-    BlocksAhead(clock, lambda work, done: done(work(connection), None), known).begin()
+    BlocksAhead(clock, lambda work, done: done(work(connection), None), known, lambda _: None).begin()
     while clock.timers:
         clock.advance(1)
 

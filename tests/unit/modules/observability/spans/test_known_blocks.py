@@ -7,19 +7,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from iii.modules.observability.spans.archive.known_blocks import BlockColumns, BlockReader, KnownBlocks, SealedBlock
+from iii.modules.observability.spans.archive.known_blocks import (
+    BlockColumns,
+    BlockReader,
+    DamagedBlocks,
+    KnownBlocks,
+    SealedBlock,
+)
 
 BLOCKS = [SealedBlock(id_, 10 + id_) for id_ in range(4)]
 SIZE = 700 + 1_000  # of what is known of a block
 
 
 def texts(at: int) -> BlockColumns[str]:
-    return BlockColumns(
-        "SELECT packed FROM json_each(?) j LEFT JOIN rows ON rows.id = j.value",
-        lambda row, _: row[0][:1].decode(),
-        2,
-        at,
-    )
+    return BlockColumns("rows.packed", "rows", lambda row, _: row[0][:1].decode(), at, 2, at)
 
 
 FIRST, SECOND = texts(0), texts(1)
@@ -29,7 +30,8 @@ FIRST, SECOND = texts(0), texts(1)
 def connection() -> Iterator[sqlite3.Connection]:
     """Each block has a row in upper case, and one in lower case."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, packed BLOB NOT NULL)")
+    for table in ("rows", "sums"):
+        connection.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, packed BLOB NOT NULL)")
     letters = enumerate("AaBbCcDd")
     connection.executemany("INSERT INTO rows VALUES (?, ?)", [(id_, each.encode() * 1_000) for id_, each in letters])
     yield connection
@@ -55,7 +57,7 @@ def test_06_7_5_columns_that_were_not_asked_for_longest_leave_first(connection: 
     connection.execute("DELETE FROM rows WHERE id % 2")
     assert "".join(reader.read(SECOND, BLOCKS)) == "abcd"
     assert "".join(reader.read(FIRST, BLOCKS)) == "ABCD"
-    with pytest.raises(ValueError, match="block 0 of spans on disk lacks a row"):
+    with pytest.raises(DamagedBlocks, match="4 blocks of spans on disk are damaged, block 0 among them"):
         list(reader.read(SECOND, BLOCKS))
 
 
@@ -82,12 +84,12 @@ def test_06_7_5_blocks_that_are_gone_are_forgotten(connection: sqlite3.Connectio
     known = KnownBlocks()
     reader = BlockReader(connection, known)
     assert "".join(reader.read(FIRST, BLOCKS)) == "ABCD"
-    reader.only(BLOCKS)
+    assert reader.trusted(BLOCKS) == BLOCKS
     assert known.bytes == 4 * SIZE
-    reader.only(BLOCKS[1:3])
+    reader.trusted(BLOCKS[1:3])
     assert known.bytes == 2 * SIZE
     assert "".join(reader.read(FIRST, BLOCKS)) == "ABCD"
-    reader.only([])
+    reader.trusted([])
     assert known.bytes == 0
 
 
@@ -95,7 +97,7 @@ def test_06_7_5_rows_behind_one_that_is_lost_are_not_taken_for_it(connection: sq
     connection.execute("DELETE FROM rows WHERE id = 2")
     reader = BlockReader(connection, KnownBlocks())
     for _ in range(2):
-        with pytest.raises(ValueError, match="block 1 of spans on disk lacks a row"):
+        with pytest.raises(DamagedBlocks, match="1 blocks of spans on disk are damaged, block 1 among them"):
             list(reader.read(FIRST, BLOCKS))
     assert list(reader.read(FIRST, [BLOCKS[0], *BLOCKS[2:]])) == ["A", "C", "D"]
 
@@ -110,3 +112,22 @@ def test_06_7_5_what_nobody_asked_for_takes_no_room_and_leaves_first(connection:
     assert known.lacking(SECOND, BLOCKS, 9) == BLOCKS
     assert known.lacking(FIRST, [SealedBlock(0, 99), BLOCKS[1]], 9) == [SealedBlock(0, 99)]
     assert known.bytes == 4 * SIZE
+
+
+def test_06_7_5_all_blocks_whose_sums_are_others_are_found_at_once_and_left_out(connection: sqlite3.Connection) -> None:
+    for block in BLOCKS[:3]:
+        sums = [columns.sum_of(connection, block) for columns in (FIRST, SECOND)]
+        connection.execute("INSERT INTO sums VALUES (?, ?)", (block.id, b"".join(sums)))
+    known = KnownBlocks()
+    reader = BlockReader(connection, known)
+    assert "".join(reader.read(SECOND, BLOCKS)) == "abcd"
+    connection.execute("UPDATE rows SET packed = CAST(replace(packed, 'A', 'x') AS BLOB) WHERE id = 0")
+    connection.execute("UPDATE rows SET packed = CAST(packed || 'C' AS BLOB) WHERE id = 4")
+    with pytest.raises(DamagedBlocks) as found:
+        list(reader.read(FIRST, BLOCKS))
+    assert found.value.blocks == [BLOCKS[0], BLOCKS[2]]
+    known.distrust(found.value.blocks)
+    assert reader.trusted(BLOCKS) == [BLOCKS[1], BLOCKS[3]]
+    assert "".join(reader.read(FIRST, reader.trusted(BLOCKS))) == "BD"
+    again = SealedBlock(0, 99)
+    assert reader.trusted([again, *BLOCKS[1:]]) == [again, BLOCKS[1], BLOCKS[3]]

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from iii.engine.clock import Clock, Timer
-from iii.modules.observability.spans.archive.columns import BY_DURATION, BY_END, BY_START, BY_TRACE, TIMES, sealed
-from iii.modules.observability.spans.archive.known_blocks import BlockColumns, KnownBlocks
-from iii.modules.observability.spans.archive.masks import FACETS
-from iii.modules.observability.spans.archive.matches import PAIRS
-from iii.modules.observability.spans.archive.named import NAMED
-from iii.modules.observability.spans.archive.orders import ORDERED
-from iii.modules.observability.spans.archive.owners import OWNERS
+from iii.modules.observability.spans.archive.columns import TIMES, sealed
+from iii.modules.observability.spans.archive.known_blocks import BlockColumns, DamagedBlocks, KnownBlocks, SealedBlock
+from iii.modules.observability.spans.archive.sums import COLUMNS
 from iii.storage.items import StoreError
 from iii.storage.transactions import Connection, Done, ReadError, Work
 
 FIRST_S = 0.25  # until the engine has started
 _PAUSE_S = 0.002  # from one step to the next: others want the processor too
 _AT_ONCE = 32  # columns of blocks in one step: a millisecond
-COLUMNS: list[BlockColumns[Any]] = [
-    TIMES, FACETS, ORDERED[BY_DURATION], OWNERS, NAMED, *PAIRS, ORDERED[BY_TRACE], ORDERED[BY_START], ORDERED[BY_END],
-]  # fmt: skip
-"""First those that lists read of all blocks: if there are many blocks, there is no room for the last ones."""
 
 
 class BlocksAhead:
@@ -32,12 +24,20 @@ class BlocksAhead:
 
     Args:
         read: does something on that thread.
+        damaged: told of blocks that are; lists do without them.
     """
 
-    def __init__(self, clock: Clock, read: Callable[[Work, Done], None], known: KnownBlocks) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        read: Callable[[Work, Done], None],
+        known: KnownBlocks,
+        damaged: Callable[[Sequence[SealedBlock]], None],
+    ) -> None:
         self._clock = clock
         self._read = read
         self._known = known
+        self._damaged = damaged
         self._left: list[BlockColumns[Any]] = []
         self._timer: Timer | None = None
         self._ended = False
@@ -61,25 +61,31 @@ class BlocksAhead:
     def _due(self) -> None:
         self._read(partial(self._step, self._left), self._done)
 
-    def _done(self, result: None, error: StoreError | None) -> None:
+    def _done(self, damaged: Sequence[SealedBlock] | None, error: StoreError | None) -> None:
         self._timer = None
+        if damaged:
+            self._damaged(damaged)
         if self._left and error is None:
             self._later(_PAUSE_S)
 
-    def _step(self, left: list[BlockColumns[Any]], connection: Connection) -> None:
-        """Read a few, and take those off the list that are known, and all of it once there is no more room."""
+    def _step(self, left: list[BlockColumns[Any]], connection: Connection) -> Sequence[SealedBlock]:
+        """Read a few, and take those off the list that are known, and all of it once there is no more room; which are damaged."""
         try:
             connection.execute("BEGIN")
             try:
                 self._read_some(left, connection)
             finally:
                 connection.rollback()
-        except (ReadError, ValueError, TypeError):  # whoever asks for these is told
+        except DamagedBlocks as found:
+            self._known.distrust(found.blocks)
+            return found.blocks
+        except ReadError:  # whoever asks for these is told
             del left[:1]
+        return ()
 
     def _read_some(self, left: list[BlockColumns[Any]], connection: Connection) -> None:
         known, room = self._known, _AT_ONCE
-        blocks = sealed(connection)
+        blocks = known.trusted(sealed(connection))
         known.only(blocks)
         while left and room:
             some = known.lacking(left[0], blocks, room)

@@ -12,7 +12,7 @@ from typing import Any
 from iii.engine.clock import Clock, Timer
 from iii.modules.observability.config import TraceStorageConfig
 from iii.modules.observability.spans.archive.ahead import FIRST_S, BlocksAhead
-from iii.modules.observability.spans.archive.known_blocks import KnownBlocks
+from iii.modules.observability.spans.archive.known_blocks import KnownBlocks, SealedBlock
 from iii.modules.observability.spans.archive.schema import MIGRATIONS
 from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
 from iii.modules.observability.spans.requests import Completeness, TraceStorage
@@ -35,6 +35,14 @@ DEGRADED = LogEvent(
 RECOVERED = LogEvent(
     __name__, "traces.archive_recovered", logging.INFO, "Trace storage accepts spans again",
     means="After `traces.archive_degraded`; what was kept in memory is written.",
+)  # fmt: skip
+
+BLOCKS_DAMAGED = LogEvent(
+    __name__, "traces.blocks_damaged", logging.WARNING,
+    "What was written down of spans on disk is damaged; lists look at the spans until it is written down again",
+    means="Something has changed bytes of the file, which the database cannot see. Lists are right, and slower for a while; said once "
+    "until the store is opened again.",
+    do="Look at the disk, and run `iii store check` when the engine is stopped.",
 )  # fmt: skip
 
 DATABASE = "traces.sqlite3"
@@ -68,13 +76,15 @@ class SpanArchive:
         self._sweeper: Timer | None = None
         self._sealer: Timer | None = None
         self._unsealed = 0
+        self._clearing = 0  # that are under way
         self._failures = 0
         self._physical_bytes = 0
         self._error: str | None = None
         self._completeness: Completeness = "complete"
         self.opened = False
         self.known_blocks = KnownBlocks()
-        self._ahead = BlocksAhead(clock, self.read, self.known_blocks)
+        self._ahead = BlocksAhead(clock, self.read, self.known_blocks, self.seal_again)
+        self._met_damaged_blocks = False
 
     async def open(self) -> None:
         """A store that cannot be opened is left as it is: spans are in memory alone."""
@@ -141,9 +151,17 @@ class SpanArchive:
         self._database.write(work, done, slow=True)
 
     def clear(self, done: Callable[[StoreError | None], None]) -> None:
-        """Remove all spans; what waits is not written."""
-        self._waiting.clear()
-        self.write(self._tables.clear, lambda _, error: done(error))
+        """Remove all spans; what waits is not written. Nothing is removed if the disk refuses that."""
+
+        def cleared(_: Any, error: StoreError | None) -> None:
+            self._clearing -= 1
+            if error is None:
+                self._waiting.clear()
+            done(error)
+            self._write()
+
+        self._clearing += 1  # what waits would come after it
+        self.write(self._tables.clear, cleared)
 
     def storage(self) -> TraceStorage:
         dropped = self._store.dropped
@@ -175,7 +193,7 @@ class SpanArchive:
         self._write()
 
     def _write(self) -> None:
-        if self._writing or not self.opened or (self._failures and self._timer is not None):
+        if self._writing or self._clearing or not self.opened or (self._failures and self._timer is not None):
             return
         self._writing = next(_batches([row for row in self._first() if row.kept and not row.pending]), [])
         if self._writing:
@@ -222,6 +240,18 @@ class SpanArchive:
         self._failures += 1
 
     # -- blocks ---------------------------------------------------------------------------------------------------
+
+    def seal_again(self, blocks: Sequence[SealedBlock]) -> None:
+        """They are damaged; nothing is read of them until then."""
+        if not self._met_damaged_blocks:
+            self._met_damaged_blocks = True
+            BLOCKS_DAMAGED(directory=str(self.folder), blocks=len(blocks))
+
+        def done(_: Any, error: StoreError | None) -> None:
+            if error is None:
+                self._seal_later()
+
+        self.write(lambda connection: self._tables.unseal(connection, blocks), done)
 
     def _seal_later(self) -> None:
         self._unsealed = 0

@@ -38,7 +38,7 @@ def _facets(columns: tuple[Any, ...], block: object) -> _Facets:
     return _Facets(known, Codes(codes), int.from_bytes(roots, "little"))
 
 
-FACETS = BlockColumns("SELECT facets, codes, roots FROM json_each(?) j LEFT JOIN times ON times.id = j.value", _facets)
+FACETS = BlockColumns("facets, codes, roots", "times", _facets, place=1)
 
 Condition: TypeAlias = tuple[str, tuple[str, ...]]
 """Of a span `s` in the database, with what is bound."""

@@ -16,6 +16,7 @@ import msgspec
 from iii.modules.observability.spans.archive.blocks import PARTS, SHIFT, SPANS, UNPAIRED, number_of
 from iii.modules.observability.spans.archive.columns import TimesReader
 from iii.modules.observability.spans.archive.known_blocks import BlockColumns
+from iii.modules.observability.spans.archive.masks import FACETS
 from iii.modules.observability.spans.archive.orders import marks_of
 from iii.modules.observability.spans.archive.owners import OWNERS, Owners
 from iii.modules.observability.spans.filters import Pair, having, packed_pair
@@ -47,16 +48,7 @@ def _part(columns: tuple[bytes | None], block: object) -> _Part | None:
     return _Part(part[8:first].cast("Q"), part[first:last].cast("I"), part[last:].cast("H"))
 
 
-PAIRS = [
-    BlockColumns(
-        "SELECT pairs.packed FROM json_each(?) j LEFT JOIN pairs ON pairs.id = j.value",
-        _part,
-        PARTS,
-        part,
-        may_lack=True,
-    )
-    for part in range(PARTS)
-]
+PAIRS = [BlockColumns("pairs.packed", "pairs", _part, 8 + part, PARTS, part, may_lack=True) for part in range(PARTS)]
 _FEW = 8  # of so many places each is looked for among the others
 
 
@@ -160,9 +152,10 @@ class Blocks:
 
     def listed(self, blocks: Collection[int], facets: Collection[int], everywhere: bool) -> Iterator[tuple[int, bytes]]:
         """By block, by place: 1 for a span of one of the facets, if not `everywhere` only for a root; 0 for others."""
-        query = f"SELECT blocks.id, facets, codes, roots FROM {_OF_BLOCKS}"
-        for block, *columns in self._execute(query, (json.dumps(list(blocks)),)):
-            yield block, mask_of(columns, facets, everywhere)
+        facets_of = self._reader.read(FACETS, [self._blocks[block] for block in blocks])
+        for block, (known, codes, roots) in zip(blocks, facets_of, strict=True):
+            marks = codes.marks(bytes([0, *map(facets.__contains__, array("q", known))]))
+            yield block, (marks if everywhere else marks & roots).to_bytes(SPANS, "little")
 
     def count_of(self, traces: Collection[int]) -> int:
         """How many spans of sealed blocks are of these traces."""
@@ -252,22 +245,6 @@ class Matches:
         return total
 
 
-def mask_of(columns: Sequence[bytes], facets: Collection[int] | None, everywhere: bool) -> bytes:
-    """As `Blocks.listed`; of the columns `facets`, `codes` and `roots`; None: spans of all facets."""
-    known, codes, roots = columns
-    if facets is None and not everywhere:
-        return roots
-    wanted = [(facet >= 0 if facets is None else facet in facets) for facet in array("q", known)]
-    if len(codes) == SPANS:
-        mask = codes.translate(bytes(wanted) + bytes(256 - len(wanted)))
-    else:
-        mask = bytes(map(wanted.__getitem__, array("H", codes)))
-    return mask if everywhere else both(mask, roots)
-
-
-_OF_BLOCKS = "json_each(?) j CROSS JOIN blocks ON blocks.id = j.value"
-
-
 def _in_both(some: Sequence[int], others: Sequence[int] | None) -> Sequence[int] | None:
     """Places; None: nobody knows the others."""
     if others is not None and len(others) == SPANS:
@@ -291,8 +268,3 @@ def _places_of(part: _Part | None, number: int) -> Sequence[int] | None:
         return ()
     places = places[ends[at - 1] if at else 0 : ends[at]]
     return ALL_PLACES if len(places) == SPANS else array("H", places.tobytes())
-
-
-def both(some: bytes, others: bytes) -> bytes:
-    """Marks that both have."""
-    return (int.from_bytes(some, "little") & int.from_bytes(others, "little")).to_bytes(len(some), "little")

@@ -90,8 +90,7 @@ def _order(order: int) -> BlockColumns[Order]:
     def made(columns: tuple[bytes, bytes, bytes], block: BlockTimes) -> Order:
         return Order(columns, 0, 0) if order == BY_TRACE else Order(columns, block.least(order), block.most(order))
 
-    query = "SELECT ranks, known, places FROM json_each(?) j LEFT JOIN orders ON orders.id = j.value"
-    return BlockColumns(query, made, ORDERS, order)
+    return BlockColumns("ranks, known, places", "orders", made, 4 + order, ORDERS, order)
 
 
 ORDERED = [_order(order) for order in range(ORDERS)]

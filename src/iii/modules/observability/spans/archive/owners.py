@@ -72,7 +72,4 @@ class WantedTraces:
         return (wanted + self._marks[first : first + len(traces) - run]).ljust(len(traces), b"\0")
 
 
-OWNERS = BlockColumns(
-    "SELECT traces, counts, owners FROM json_each(?) j LEFT JOIN blocks ON blocks.id = j.value",
-    lambda columns, _: Owners(columns),
-)
+OWNERS = BlockColumns("traces, counts, owners", "blocks", lambda columns, _: Owners(columns), place=2)

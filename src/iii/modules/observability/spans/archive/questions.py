@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from iii.modules.observability.spans.archive.blocks import SHIFT, SPANS
 from iii.modules.observability.spans.archive.columns import TimesReader
-from iii.modules.observability.spans.archive.known_blocks import KnownBlocks
+from iii.modules.observability.spans.archive.known_blocks import DamagedBlocks, KnownBlocks, SealedBlock
 from iii.modules.observability.spans.archive.narrowed import ListedFacets, Narrowed, narrowed
 from iii.modules.observability.spans.archive.orders import marks_of
 from iii.modules.observability.spans.archive.rows import COLUMNS, JOINED, ArchivedRows
@@ -80,11 +80,15 @@ class Questions:
     Args:
         memory: copies of all rows in memory of traces that are not on disk as they are.
         known: what was read of blocks before.
+
+    Attributes:
+        damaged_blocks: found by these questions.
     """
 
     def __init__(self, connection: Connection, memory: Sequence[Row], known: KnownBlocks | None = None) -> None:
         self._execute = connection.execute
-        self._reader = TimesReader(connection, known or KnownBlocks())
+        self._known = known or KnownBlocks()
+        self._reader = TimesReader(connection, self._known)
         self._union = Union(row for row in memory if not row.pending)
         self._pending = [row for row in memory if row.pending]
         self._apart = json.dumps(list({row.trace_id: None for row in memory}))
@@ -93,6 +97,7 @@ class Questions:
         self._counts = {row[0]: (row[6], row[7]) for row in rows}
         self._not_apart = _NOT_APART if memory else _NONE_APART
         self._narrowed = Narrowed()
+        self.damaged_blocks = list[SealedBlock]()
         self._rows = ArchivedRows(connection, self._commons)
 
     @property
@@ -112,7 +117,7 @@ class Questions:
             apart.offset, apart.limit = 0, selection.offset + selection.limit
             rows, total = made(select(self._union, apart))
             skipped = max(selection.offset - len(rows), 0)  # of those on disk, whatever stands between them
-            found, more = self._selected(selection, apart.limit, skipped)
+            found, more = self._found(selection, apart.limit, skipped)
             merged = heapq.merge(rows, found, key=selection.key, reverse=selection.descending)
             rows, total = list(islice(merged, selection.offset - skipped, apart.limit - skipped)), total + more
         return SpanPage(list(self._answered(rows)), total)
@@ -166,6 +171,16 @@ class Questions:
 
     # -- by the database ------------------------------------------------------------------------------------------
 
+    def _found(self, selection: Selection, limit: int, skipped: int) -> tuple[list[Row], int]:
+        """As `_selected`; what blocks do not tell, since they are damaged, the spans themselves do."""
+        while True:
+            try:
+                return self._selected(selection, limit, skipped)
+            except DamagedBlocks as damaged:
+                self.damaged_blocks += damaged.blocks
+                self._known.distrust(damaged.blocks)
+                self._reader = TimesReader(self._reader.connection, self._known)
+
     def _selected(self, selection: Selection, limit: int, skipped: int) -> tuple[list[Row], int]:
         """The first rows of traces that the disk has as they are, but for some, and how many there are."""
         facets = [facet for facet, common in self._commons.items() if selection.wants(common)]
@@ -178,7 +193,7 @@ class Questions:
         if narrow.page is not None and narrow.total is not None:
             rows = sorted(self._rows.having(narrow.page.ids), key=selection.key, reverse=selection.descending)
             return rows[max(skipped - narrow.page.before, 0) : limit - narrow.page.before], narrow.total
-        conditions, values = self._conditions(selection)
+        conditions, values = _conditions(selection, self._narrowed)
         is_plain = self._by_facet(selection) and selection.since is None and selection.until is None
         scarce = self._is_scarce(selection, held)
         index = f"{'roots' if roots else 'spans'}_by_{'facet' if scarce else 'start'}"
@@ -226,7 +241,7 @@ class Questions:
 
     def _total(self, selection: Selection, held: int, facets: Sequence[int], index: str) -> int:
         """How many spans of the facets the selection has; `held` is how many there are."""
-        conditions, values = self._conditions(selection)
+        conditions, values = _conditions(selection, self._narrowed)
         if len(facets) < len(self._commons):
             conditions.append("s.facet IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(facets))
@@ -290,7 +305,7 @@ class Questions:
 
     def _last_start(self, selection: Selection, facets: Sequence[int], index: str, limit: int) -> int:
         """That of the last span of a page, or one beyond: the others of scarce facets need not be sorted."""
-        conditions, values = self._conditions(selection)
+        conditions, values = _conditions(selection, self._narrowed)
         if not selection.everywhere:
             conditions.append("s.root > 0")
         where = " AND ".join(["s.facet = ?", *conditions])
@@ -301,24 +316,25 @@ class Questions:
         starts.sort(reverse=selection.descending)
         return starts[min(limit, len(starts)) - 1] if starts and limit else 0
 
-    def _conditions(self, selection: Selection) -> tuple[list[str], list[Any]]:
-        conditions, values = list[str](), list[Any]()
 
-        def add(condition: str, *bound: Any) -> None:
-            conditions.append(condition)
-            values.extend(bound)
+def _conditions(selection: Selection, narrow: Narrowed) -> tuple[list[str], list[Any]]:
+    conditions, values = list[str](), list[Any]()
 
-        if selection.since is not None:
-            add("s.end >= ?", min(selection.since, _LARGEST))
-        if selection.until is not None:
-            add("s.start <= ?", min(selection.until, _LARGEST))
-        if selection.shortest is not None and selection.shortest > 0:
-            add("s.end - s.start >= ?", selection.shortest)
-        if selection.longest is not None:
-            add("max(s.end - s.start, 0) <= ?", selection.longest)
-        for condition, bound in self._narrowed.conditions:
-            add(condition, *bound)
-        return conditions, values
+    def add(condition: str, *bound: Any) -> None:
+        conditions.append(condition)
+        values.extend(bound)
+
+    if selection.since is not None:
+        add("s.end >= ?", min(selection.since, _LARGEST))
+    if selection.until is not None:
+        add("s.start <= ?", min(selection.until, _LARGEST))
+    if selection.shortest is not None and selection.shortest > 0:
+        add("s.end - s.start >= ?", selection.shortest)
+    if selection.longest is not None:
+        add("max(s.end - s.start, 0) <= ?", selection.longest)
+    for condition, bound in narrow.conditions:
+        add(condition, *bound)
+    return conditions, values
 
 
 _Asked: TypeAlias = tuple[str, str, tuple[Any, ...]]

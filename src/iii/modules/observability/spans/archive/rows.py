@@ -10,7 +10,7 @@ import msgspec
 
 from iii.modules.observability.redaction import tags_among
 from iii.modules.observability.spans.row import Common, Row, unpack
-from iii.storage.transactions import Connection
+from iii.storage.transactions import Connection, ReadError
 
 COLUMNS = (
     "t.trace_id, s.span_id, s.parent, s.start, s.end, s.facet, r.packed AS resource, s.packed, s.tagged, s.root > 0"
@@ -44,7 +44,9 @@ class ArchivedRows:
 
     def row(self, columns: Any) -> Row:
         trace_id, span_id, parent, start, end, facet, resource, packed, tagged, _ = columns
-        common = self._commons[facet]
+        common = self._commons.get(facet)
+        if common is None:
+            raise ReadError(f"span {span_id} of trace {trace_id} on disk has no facet")
         return Row(
             trace_id, span_id, parent, start, end, common, packed, resource, False, bool(tagged), 0, archived=True
         )

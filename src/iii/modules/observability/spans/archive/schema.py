@@ -40,7 +40,8 @@ def _unsealing(tables: Sequence[str], orders: str = "") -> tuple[str, ...]:
 
 
 _ORDERS = "DELETE FROM orders WHERE id BETWEEN ({row}.id >> 11) * 4 AND ({row}.id >> 11) * 4 + 3;"
-_UNSEALING = _unsealing(("editions", "times", "named", "blocks"), _ORDERS)
+_OF_BLOCKS = "sums", "editions", "times", "named", "blocks"
+_UNSEALING = _unsealing(_OF_BLOCKS, _ORDERS)
 
 # A MSGPACK is a BLOB; those of other stores are JSON, and their check looks at it.
 # Of `root`: 0 no, 1 yes, 2 the earliest of spans that are each other's parents.
@@ -95,6 +96,13 @@ MIGRATIONS = (
     DROP TRIGGER block_insert;
     DROP TRIGGER block_update;
     DROP TRIGGER block_delete;
+    {";".join(_unsealing(("editions", "times", "named", "blocks"), _ORDERS))};
+    """,
+    f"""
+    CREATE TABLE sums (id INTEGER PRIMARY KEY, packed MSGPACK NOT NULL);
+    DROP TRIGGER block_insert;
+    DROP TRIGGER block_update;
+    DROP TRIGGER block_delete;
     {";".join(_UNSEALING)};
     """,
 )
@@ -119,16 +127,17 @@ SET_PLAIN = """
         (SELECT 1 FROM spans above WHERE above.trace = spans.trace AND above.span_id = spans.parent)
     WHERE trace = ? AND span_id = ?"""
 SET_ROOT = "UPDATE spans SET root = ?1 WHERE trace = ?2 AND span_id = ?3 AND root <> ?1"
+UNSEAL = (
+    "DELETE FROM pairs WHERE id BETWEEN ?1 * 16 AND ?1 * 16 + 15",
+    "DELETE FROM orders WHERE id BETWEEN ?1 * 4 AND ?1 * 4 + 3",
+    *(f"DELETE FROM {table} WHERE id = ?1" for table in _OF_BLOCKS),
+)
+UNSEAL_ALL = tuple(f"DELETE FROM {table}" for table in ("pairs", "orders", *_OF_BLOCKS))
 CLEAR = (
     "DROP TRIGGER spans_removed",  # without them all rows go at once
     "DROP TRIGGER block_delete",
     "DELETE FROM spans",
-    "DELETE FROM blocks",
-    "DELETE FROM pairs",
-    "DELETE FROM editions",
-    "DELETE FROM times",
-    "DELETE FROM named",
-    "DELETE FROM orders",
+    *UNSEAL_ALL,
     "DELETE FROM traces",
     "DELETE FROM facets",
     "DELETE FROM resources",

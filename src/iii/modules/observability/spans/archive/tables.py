@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from iii.modules.observability.spans.archive.blocks import seal, spans_of, unsealed
-from iii.modules.observability.spans.archive.columns import untold, write_down
+from iii.modules.observability.spans.archive.columns import sealed, untold, write_down
+from iii.modules.observability.spans.archive.known_blocks import SealedBlock
 from iii.modules.observability.spans.archive.schema import (
     ADD_SPAN,
     ADD_TRACE,
@@ -18,7 +19,10 @@ from iii.modules.observability.spans.archive.schema import (
     PARENT,
     SET_PLAIN,
     SET_ROOT,
+    UNSEAL,
+    UNSEAL_ALL,
 )
+from iii.modules.observability.spans.archive.sums import sum_up
 from iii.modules.observability.spans.row import Common, Row
 from iii.protocol.limits import MIB
 from iii.storage.transactions import Connection
@@ -82,12 +86,8 @@ class Tables:
         ).fetchone()
         if (counted or 0) != held:  # the file is a salvaged one
             connection.execute(COUNT)
-            connection.execute("DELETE FROM blocks")
-            connection.execute("DELETE FROM pairs")
-            connection.execute("DELETE FROM editions")
-            connection.execute("DELETE FROM times")
-            connection.execute("DELETE FROM named")
-            connection.execute("DELETE FROM orders")
+            for statement in UNSEAL_ALL:
+                connection.execute(statement)
         return bool(closed), Tables.size(connection)
 
     @staticmethod
@@ -136,14 +136,21 @@ class Tables:
         return len(old)
 
     def seal(self, connection: Connection) -> bool:
-        """Seal a block; whether there are others that can be."""
+        """Seal a block; whether there are others that can be. What an older engine has sealed is sealed again."""
         blocks, older = unsealed(connection), untold(connection)
         for block in (blocks or older)[:1]:
+            _unseal(connection, block)
             spans = spans_of(connection, block)
-            if blocks:
-                seal(connection, block, spans)
+            seal(connection, block, spans)
             write_down(connection, block, spans)
+            sum_up(connection, block)
         return len(blocks) + len(older) > 1
+
+    @staticmethod
+    def unseal(connection: Connection, blocks: Sequence[SealedBlock]) -> None:
+        """They are damaged; those that were sealed again since that was known are not."""
+        for block in {*blocks}.intersection(sealed(connection)):
+            _unseal(connection, block.id)
 
     def clear(self, connection: Connection) -> None:
         for statement in CLEAR:
@@ -201,6 +208,11 @@ class Tables:
             known = connection.execute("SELECT id FROM resources WHERE packed = ?", (packed,)).fetchone()[0]
             self._resources[packed] = known
         return known
+
+
+def _unseal(connection: Connection, block: int) -> None:
+    for statement in UNSEAL:
+        connection.execute(statement, (block,))
 
 
 def _open_circles(connection: Connection, trace: int) -> None:

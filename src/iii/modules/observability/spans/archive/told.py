@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-import msgspec
-
 from iii.modules.observability.spans.archive.blocks import SHIFT, SPANS
 from iii.modules.observability.spans.archive.columns import (
     BY_DURATION,
     BY_START,
     LARGEST,
     TimesReader,
+    numbers_of,
 )
 from iii.modules.observability.spans.archive.firsts import FirstByName, FirstByValue, Listed, Place, ToldPage
 from iii.modules.observability.spans.archive.masks import Asked, Masks
@@ -87,7 +86,7 @@ class ToldSpans:
         conditions, values = self._conditions()
         query = f"SELECT json_group_array({self._value()}), json_group_array(id) FROM spans s NOT INDEXED WHERE id BETWEEN ? AND ?{conditions}"
         for bounds in Blocks.between(blocks):
-            found, ids = map(_decoded, self._reader.connection.execute(query, (*bounds, *values)).fetchone())
+            found, ids = map(numbers_of, self._reader.connection.execute(query, (*bounds, *values)).fetchone())
             places = zip([numbers[facet] for facet in found] if numbers else found, ids, strict=True)
             yield from filter(self._is_listed, places) if self._asked.apart else places
 
@@ -123,4 +122,3 @@ class ToldSpans:
 
 
 _TOOK = "max(end - start, 0)"
-_decoded = msgspec.json.Decoder(list[int]).decode
