@@ -75,6 +75,8 @@ class Model:
             elif self.spans[same[0]].pending or not span.pending:
                 self.spans[same[0]] = span
             while len(self.spans) > self.max_spans:
+                while self.spans[0].pending and sum(each.pending for each in self.spans) * 4 <= self.max_spans:
+                    self.spans.append(self.spans.pop(0))  # a few may stay
                 del self.spans[0]
 
     def trace(self, trace_id: str) -> list[Span]:

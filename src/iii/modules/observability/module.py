@@ -148,9 +148,11 @@ class Observability(Module):
         self.ingest.stop()
         self.tracing.stop()
         self.logs.stop()
-        await self._stop_export()
         self.watched.stop()
-        await self.spans.stop()
+        # beside each other: a collector that hangs would take the time in which spans reach the disk
+        for failed in await asyncio.gather(self.spans.stop(), self._stop_export(), return_exceptions=True):
+            if failed is not None:
+                raise failed
         await self.metrics.stop()
 
     async def adjust(self, config: ObservabilityConfig) -> Adjusted:

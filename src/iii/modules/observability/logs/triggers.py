@@ -104,7 +104,7 @@ class LogTriggers:
     """
 
     def __init__(self, engine: Engine, deliveries: Deliveries) -> None:
-        """`deliveries` of spans: a record of one of their traces stays within it, or its handler's spans would be told again."""
+        """`deliveries` of spans: a record of one of their traces is delivered in another of them, or its handler's spans would be told again."""
         self._engine = engine
         self._deliveries = deliveries
         self._targets: dict[str, LogTarget] = {}  # by id of the binding
@@ -188,14 +188,21 @@ class LogTriggers:
         if not target.may(engine.clock.now()):
             self._count((target,))
             return
-        watched = record.trace_id in self._deliveries
-        trace_id = record.trace_id if record.reached or watched else None
-        self.context = trace_id, span_id = trace_id or secrets.token_hex(16), secrets.token_hex(8)
+        traceparent = self._traceparent(record)
+        self.context = trace_id, _ = traceparent[3:35], traceparent[36:52]
         try:
             self._remember(trace_id, target.key)
-            target.fire(engine, record.payload, Trace(f"00-{trace_id}-{span_id}-{'00' if watched else '01'}"))
+            target.fire(engine, record.payload, Trace(traceparent))
         finally:
             self.context = None
+
+    def _traceparent(self, record: WaitingRecord) -> str:
+        """That of the delivery which caused the record, else one of its own: others of the same cause are delivered too."""
+        watched = record.trace_id in self._deliveries
+        if watched and not record.reached:
+            return self._deliveries.new_traceparent()
+        trace_id = record.trace_id if record.reached else secrets.token_hex(16)
+        return f"00-{trace_id}-{secrets.token_hex(8)}-{'00' if watched else '01'}"
 
     def _remember(self, trace_id: str, key: Key) -> None:
         reached = self._reached.get(trace_id)

@@ -231,11 +231,15 @@ class SpanStore:
                     held.rotate(-1)
                 break
         rows = self._rows
-        while rows:
+        left = len(rows)
+        while left:
+            left -= 1
             row = rows.popleft()
             if self._may_leave(row):
                 if self._drop(row):
                     return True
+            elif self.archive is None:
+                rows.append(row)  # as if it had come now
             else:
                 held.append(row)
         while held and self.bytes > self.max_bytes:  # the disk is full or slow: memory has an end
@@ -249,7 +253,8 @@ class SpanStore:
         if not row.kept:
             return True
         if self.archive is None:
-            return not row.pending or len(self._pending) * _PENDING_SHARE > self.max_spans
+            many = len(self._pending) * _PENDING_SHARE > self.max_spans
+            return not row.pending or many or self.bytes > self.max_bytes
         return row.archived and not row.pending
 
     def _drop(self, row: Row) -> bool:

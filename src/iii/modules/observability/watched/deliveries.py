@@ -17,11 +17,15 @@ class Deliveries:
 
     def begin(self) -> Trace:
         """A trace of the engine's own making."""
+        return Trace(self.new_traceparent())
+
+    def new_traceparent(self) -> str:
+        """As `begin`."""
         trace_id = new_trace_id()
         if len(self._traces) >= _REMEMBERED:
             del self._traces[next(iter(self._traces))]
         self._traces[trace_id] = None
-        return Trace(f"00-{trace_id}-{new_span_id()}-00")  # not sampled: it need not be kept either
+        return f"00-{trace_id}-{new_span_id()}-00"  # not sampled: it need not be kept either
 
     def __contains__(self, trace_id: object) -> bool:
         """Whether it is one of them."""

@@ -299,8 +299,9 @@ def test_06_7_2_pending_spans_stay_while_they_are_less_than_a_quarter() -> None:
         store.add([span(f"s{number}")])
     assert ids(store, "p") == ["p1", "p2"]
     assert ids(store) == [f"s{number}" for number in range(44, 50)]
-    store.add([span("p1", trace="p")])  # it has ended: now it is older than all others
-    store.add([span("s50"), span("s51")])
+    store.add([span("p1", trace="p")])  # it has ended, and leaves as others do
+    for number in range(50, 58):
+        store.add([span(f"s{number}")])
     assert ids(store, "p") == ["p2"]
     assert store.count == 8
     store.add([span(f"q{number}", trace="q", end=0, pending=True) for number in range(8)])

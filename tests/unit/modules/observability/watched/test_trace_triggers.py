@@ -184,6 +184,26 @@ def test_06_check_53_a_trace_trigger_and_a_log_trigger_do_not_fire_each_other_fo
     setting.clock.advance(0)
     (delivered,) = setting.calls("g")
     _, trace_id, parent, flags = delivered["traceparent"].split("-")
-    assert (trace_id, flags) == (traceparent.split("-")[1], "00")
+    assert flags == "00"
     setting.take(span("b", parent, trace=trace_id, name="anything"))
+    assert setting.told() == [["t"]]
+    setting.watcher.call("engine::log::info", {"message": "of that"}, traceparent=delivered["traceparent"])
+    setting.clock.advance(0)
+    assert len(setting.calls("g")) == 1
+
+
+def test_19_s1_of_a_handler_of_spans_each_line_is_delivered(setting: Setting) -> None:
+    """They are of one trace, and a function gets no record that its own delivery has caused; but none of these."""
+    setting.watcher.bind("t", "trace", "f")
+    setting.watcher.bind("u", "log", "g")
+    setting.take(span("a"))
+    assert setting.told() == [["t"]]
+    traceparent = setting.calls()[0]["traceparent"]
+    for number in range(3):
+        setting.watcher.call("engine::log::info", {"message": f"line {number}"}, traceparent=traceparent)
+        setting.clock.advance(0)
+    assert [call["data"]["body"] for call in setting.calls("g")] == ["line 0", "line 1", "line 2"]
+    assert len({call["traceparent"][3:35] for call in setting.calls("g")}) == 3
+    for call in setting.calls("g"):
+        setting.take(span("b", call["traceparent"][36:52], trace=call["traceparent"][3:35], name="anything"))
     assert setting.told() == [["t"]]
