@@ -17,9 +17,10 @@ from iii.engine.module import Adjusted, Module
 from iii.modules.http_functions.auth import Secrets
 from iii.modules.http_functions.codes import HTTP_REQUEST_FAILED, HTTP_RESPONSE_FAILED
 from iii.modules.http_functions.config import HttpFunctionsConfig
-from iii.modules.http_functions.outgoing import body_of, cause_of, check_headers, headers_of, result_of
+from iii.modules.http_functions.outgoing import body_of, check_headers, headers_of, result_of
 from iii.modules.http_functions.url_rules import UrlRefused, UrlRules
 from iii.net.addresses import AddressRefused
+from iii.net.exchange_causes import cause_of
 from iii.net.guarded_resolver import GuardedResolver
 from iii.protocol.errors import InvocationError
 from iii.protocol.limits import MIB

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 
-import aiohttp
 import msgspec
 from msgspec import Raw
 
@@ -22,25 +21,8 @@ from iii.protocol.messages import NULL, ApiKeyAuth, HttpInvocation
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
-_CAUSES: tuple[tuple[type[Exception], str], ...] = (  # the first that fits
-    (aiohttp.ClientConnectorDNSError, "cannot connect: the host name does not resolve"),
-    (aiohttp.ClientConnectorCertificateError, "cannot connect: the certificate is not valid for this host"),
-    (aiohttp.ClientSSLError, "cannot connect: TLS failed"),
-    (aiohttp.ClientConnectorError, "cannot connect"),
-    (aiohttp.ServerDisconnectedError, "the connection was closed before a response"),
-    (aiohttp.ClientPayloadError, "the response ended early or its encoding is broken"),
-    (aiohttp.ClientResponseError, "the response is not valid HTTP"),
-    (aiohttp.InvalidURL, "the URL is not valid"),
-    (aiohttp.ClientError, "the connection was lost"),
-    (ValueError, "the request cannot be sent as HTTP"),
-)
 _DECODED_BYTES = 64 * KIB
 _RESERVED = ("x-iii-function-path", "x-iii-invocation-id", "x-iii-timestamp")
-
-
-def cause_of(error: Exception) -> str:
-    """What went wrong with an exchange, in our words: those of libraries quote the URL, with its secrets."""
-    return next(text for kind, text in _CAUSES if isinstance(error, kind))
 
 
 def check_headers(invocation: HttpInvocation) -> None:

@@ -13,7 +13,8 @@ from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.modules.http_functions.auth import Secrets, signature
 from iii.modules.http_functions.config import SecurityConfig
-from iii.modules.http_functions.outgoing import body_of, cause_of, check_headers, headers_of, result_of
+from iii.modules.http_functions.outgoing import body_of, check_headers, headers_of, result_of
+from iii.net.exchange_causes import cause_of
 from iii.protocol.errors import InvocationError
 from iii.protocol.messages import ApiKeyAuth, BearerAuth, HmacAuth, HttpInvocation
 

@@ -8,6 +8,7 @@ import aiohttp
 from yarl import URL
 
 from iii.net.addresses import AddressRefused
+from iii.net.exchange_causes import cause_of
 from iii.net.guarded_resolver import GuardedResolver
 
 TIMEOUT_S = 30.0  # Time-out of one attempt at the webhook of an alert.
@@ -30,4 +31,4 @@ async def post(url: URL, body: bytes, allow_private_hosts: bool) -> str:
     except (aiohttp.ClientError, ValueError, OSError) as error:
         if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
             raise error.os_error from None
-        return type(error).__name__
+        return cause_of(error)

@@ -92,6 +92,19 @@ async def test_three_failures_are_said_without_what_may_be_secret(caplog: pytest
     assert "hidden" not in record.getMessage()
 
 
+async def test_a_server_that_is_not_there_is_said_in_words(caplog: pytest.LogCaptureFixture) -> None:
+    async def answer(_: int) -> int:
+        return 200
+
+    async with serving(answer) as server:
+        url = server.url
+    webhooks = Webhooks(pauses_s=(0.0, 0.0))
+    webhooks.send("a", url, b"{}", True)
+    await delivered(webhooks)
+    (record,) = caplog.records
+    assert record.__dict__["fields"]["reason"] == "cannot connect: connection refused"
+
+
 async def test_while_one_is_being_sent_the_next_of_its_rule_is_not(caplog: pytest.LogCaptureFixture) -> None:
     goes_on = asyncio.Event()
 
