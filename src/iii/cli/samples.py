@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from iii.cli.durations import duration_text
 from iii.cli.listing import Row, Table
 from iii.cli.output import counted
-from iii.protocol.names import LIST_FUNCTIONS, LIST_METRICS, LIST_WORKERS
+from iii.protocol.names import ENGINE_PREFIX, LIST_FUNCTIONS, LIST_METRICS, LIST_WORKERS
 
 if TYPE_CHECKING:
     from iii.cli.asking import Asking
@@ -100,7 +100,7 @@ class EngineActivity:
                 before.functions.get(key), row, self._seconds, missing=key not in now.of_workers and _refused(row) > 0
             )
             for key, row in now.functions.items()
-            if every or key in now.of_workers or _refused(row)
+            if every or key in now.of_workers or (_refused(row) and not key.startswith(ENGINE_PREFIX))
         ]
         self.workers = [row for row in now.workers if row.get("id") != now.me]
 

@@ -82,6 +82,7 @@ tests:
   - interval: 1m
     input_series:
       - {series: 'iii_invocations_total{job="iii",instance="a",function_id="gone",status="not_found"}', values: 0+6x20}
+      - {series: 'iii_invocations_total{job="iii",instance="a",function_id="engine::queue::list_topics",status="not_found"}', values: 0+6x20}
       - {series: 'iii_invocations_total{job="iii",instance="a",function_id="f",status="ok"}', values: 0+60x20}
     alert_rule_test:
       - {eval_time: 15m, alertname: IiiCallsFail}

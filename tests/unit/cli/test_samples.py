@@ -46,6 +46,10 @@ def test_19_5_a_function_that_is_called_and_that_no_worker_has_is_shown() -> Non
     assert (row.calls_per_s, row.errors_per_s, row.calls, row.errors, row.missing) == (2.0, 2.0, 97, 7, True)
     assert row.cells[0] == "f (no worker)"
     assert activity.summary() == "0 workers, 2.0 calls/s, 100 % failed, over 2.0 s"
+    before.functions["engine::queue::list"], now.functions["engine::queue::list"] = (
+        {**each.functions["f"], "function_id": "engine::queue::list"} for each in (before, now)
+    )
+    assert EngineActivity(before, now, every=False).functions == [row]
     back = now._replace(of_workers=frozenset("f"))
     assert EngineActivity(before, back, every=False).functions[0].cells[0] == "f"
 
